@@ -1,0 +1,110 @@
+package cli
+
+import (
+	"bufio"
+	"cmp"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stint-dev/stint/internal/audit"
+)
+
+// maxColumn is how wide a column may grow before its text pushes the rest of
+// the line to the right instead.
+const maxColumn = 60
+
+// recordPrinter prints records, one a line, as JSON or in columns.
+type recordPrinter struct {
+	w      io.Writer
+	json   bool
+	widths [6]int // of all columns but the last; they only grow
+}
+
+func newRecordPrinter(w io.Writer, asJSON bool) *recordPrinter {
+	return &recordPrinter{w: w, json: asJSON, widths: [6]int{20, 7, 20, 20, 11, 5}}
+}
+
+// print prints records in columns that are aligned among themselves.
+func (p *recordPrinter) print(records []audit.Record) error {
+	w := bufio.NewWriter(p.w)
+	lines := make([][7]string, 0, len(records))
+	for i := range records {
+		if p.json {
+			if err := printJSON(w, &records[i]); err != nil {
+				return fmt.Errorf("printing a record: %w", err)
+			}
+			continue
+		}
+		line := columns(&records[i])
+		for c := range p.widths {
+			p.widths[c] = max(p.widths[c], min(utf8.RuneCountInString(line[c]), maxColumn))
+		}
+		lines = append(lines, line)
+	}
+	for _, line := range lines {
+		for c, width := range p.widths {
+			fmt.Fprintf(w, "%-*s  ", width, line[c])
+		}
+		fmt.Fprintln(w, line[6])
+	}
+	if err := w.Flush(); err != nil {
+		return fmt.Errorf("printing the records: %w", err)
+	}
+	return nil
+}
+
+// columns is a record as its line has it.
+func columns(r *audit.Record) [7]string {
+	who := cmp.Or(r.Caller.Repository, r.Caller.Subject, r.Caller.IssuerName, r.Caller.Issuer, r.Remote, "-")
+	if !r.Caller.Verified && r.Caller != (audit.Caller{}) {
+		who = "?" + who
+	}
+	what := r.Role()
+	if what == "" {
+		audience := r.Asked.Audience
+		if r.Granted != nil {
+			audience = r.Granted.Audience
+		}
+		if what = "-"; audience != "" {
+			what = "for " + audience
+		}
+	}
+	run := "-"
+	if r.Caller.RunID != "" {
+		run = r.Caller.RunID
+		if a := r.Caller.RunAttempt; a != "" && a != "1" {
+			run += "." + a
+		}
+	}
+	return [7]string{
+		r.Time.UTC().Format(time.RFC3339), string(r.Verdict), who, what,
+		cmp.Or(r.Rule, r.Reason, "-"), run, result(r),
+	}
+}
+
+// result is what was issued, or why nothing was.
+func result(r *audit.Record) string {
+	if r.Verdict != audit.Allowed {
+		return cmp.Or(r.Detail, r.Reason, "-")
+	}
+	o := r.Outcome
+	switch {
+	case o == nil:
+		return "outcome unknown"
+	case !o.Issued:
+		return "not issued: " + strings.TrimPrefix(o.ErrorCode+": "+o.Error, ": ")
+	case o.AccessKeyID != "":
+		return "issued " + o.AccessKeyID + until(o.Expires)
+	}
+	return "issued token " + o.TokenID + until(o.TokenExpires)
+}
+
+func until(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return " until " + t.UTC().Format(time.RFC3339)
+}

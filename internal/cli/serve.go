@@ -1,0 +1,170 @@
+package cli
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stint-dev/stint/internal/config"
+	"github.com/stint-dev/stint/internal/rules"
+)
+
+// watchEvery is how often the configuration file is compared. Its content is
+// compared, not a file event awaited: a mounted ConfigMap changes by a swap of
+// links that file events miss.
+const watchEvery = 2 * time.Second
+
+const defaultConfig = "stint.yaml"
+
+func newServeCommand(e *Env) *cobra.Command {
+	var (
+		path, listen, level string
+		check, logJSON      bool
+	)
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the broker",
+		Long: `Run the broker that the configuration file describes, until it is interrupted.
+Requests in flight are finished then.
+
+The rules and issuers are read again when the file changes, or on SIGHUP. A file
+with a mistake in it is refused, and the old one stays in force.
+
+  stint serve --config stint.yaml
+  stint serve --config stint.yaml --check`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			var logLevel slog.Level
+			if err := logLevel.UnmarshalText([]byte(level)); err != nil {
+				return usagef("one of debug, info, warn, error")("--log-level %q is no level", level)
+			}
+			cfg, err := loadConfig(path)
+			if err != nil {
+				return err
+			}
+			for _, w := range cfg.Warnings() {
+				fmt.Fprintf(e.Stderr, "warning: %s\n", w)
+			}
+			if check {
+				fmt.Fprintf(e.Stdout, "%s: %d issuers, %d rules, no mistakes\n", path, len(cfg.Issuers), len(cfg.Rules))
+				return nil
+			}
+			if listen == "" {
+				listen = cfg.Listen
+			}
+			return serve(c.Context(), e, cfg, path, listen, newLogger(e.Stderr, logLevel, logJSON))
+		},
+	}
+	f := c.Flags()
+	f.StringVarP(&path, "config", "c", defaultConfig, "the configuration `file`")
+	f.BoolVar(&check, "check", false, "check the configuration and exit")
+	f.StringVar(&listen, "listen", "", "listen on this `address` instead of the configured one")
+	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
+	f.BoolVar(&logJSON, "log-json", true, "write the log as JSON, one object a line")
+	return c
+}
+
+// loadConfig reads a configuration and compiles its rules, so that every
+// mistake in it is found here.
+func loadConfig(path string) (*config.Config, error) {
+	cfg, err := config.Load(path)
+	if err == nil {
+		_, err = rules.Compile(cfg)
+	}
+	var problems config.Problems
+	switch {
+	case err == nil:
+		return cfg, nil
+	case errors.As(err, &problems):
+		return nil, &configError{problems}
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, usagef("name it with --config; docs/configuration.md shows one")("there is no configuration file %s", path)
+	}
+	return nil, err
+}
+
+// configError prints every mistake of a configuration with its place.
+type configError struct{ config.Problems }
+
+func (c *configError) Unwrap() error { return c.Problems }
+
+func serve(ctx context.Context, e *Env, cfg *config.Config, path, address string, log *slog.Logger) error {
+	b, err := newBroker(ctx, cfg, e.Now, log)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := b.Close(); err != nil {
+			log.Error("closing the store", "err", err)
+		}
+	}()
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return failf("is another broker running? --listen takes another address", "listening: %w", err)
+	}
+	log.Info("serving", "address", l.Addr().String(), "issuer", cfg.Issuer, "issuers", len(cfg.Issuers), "rules", len(cfg.Rules))
+
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	go watch(watching, path, b)
+	if err := b.serve(ctx, l); err != nil {
+		return err
+	}
+	log.Info("stopped")
+	return nil
+}
+
+// watch puts the file at path in force whenever its content changes.
+func watch(ctx context.Context, path string, b *broker) {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+
+	seen := digest(path)
+	for {
+		forced := false
+		select {
+		case <-ctx.Done():
+			return
+		case <-hup:
+			forced = true
+		case <-tick.C:
+		}
+		now := digest(path)
+		if now == seen && !forced {
+			continue
+		}
+		seen = now
+		cfg, err := loadConfig(path)
+		if err == nil {
+			err = b.reload(cfg)
+		}
+		if err != nil {
+			b.log.Error("the changed configuration is refused, the old one stays in force", "file", filepath.Base(path), "err", err)
+			continue
+		}
+		b.log.Info("the changed configuration is in force", "issuers", len(cfg.Issuers), "rules", len(cfg.Rules))
+	}
+}
+
+// digest identifies a file's content; a file that cannot be read has its own.
+func digest(path string) [sha256.Size]byte {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return [sha256.Size]byte{}
+	}
+	return sha256.Sum256(data)
+}

@@ -1,0 +1,67 @@
+package cli
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stint-dev/stint/client"
+)
+
+func newTokenCommand(e *Env) *cobra.Command {
+	var (
+		flags           jobFlags
+		audience        string
+		asJSON, masking bool
+	)
+	c := &cobra.Command{
+		Use:   "token",
+		Short: "Print a stint token for this job",
+		Long: `Ask the CI system for this job's token, trade it at the broker for a stint token,
+and print that alone on stdout.
+
+In GitHub Actions the token is masked in the log first, by an ::add-mask:: line
+on stderr, where the runner reads it and a captured stdout stays clean. That is
+left out where stderr is a file or a terminal, and with --mask=false.
+
+  TOKEN=$(stint token --audience https://vault.example.com)
+  stint token --role arn:aws:iam::111111111111:role/deploy --json`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			job, err := flags.job(e)
+			if err != nil {
+				return jobError(e, err)
+			}
+			token, err := job.Token(c.Context(), client.ExchangeRequest{Audience: audience})
+			if err != nil {
+				return jobError(e, err)
+			}
+			if masking && inActions(e) && readByRunner(e.Stderr) {
+				mask(e.Stderr, token.Raw)
+			}
+			if asJSON {
+				return printJSON(e.Stdout, tokenJSON{
+					Token:     token.Raw.Reveal(),
+					ExpiresIn: int64(token.ExpiresIn / time.Second),
+					Expires:   e.Now().Add(token.ExpiresIn).UTC().Truncate(time.Second),
+				})
+			}
+			_, err = fmt.Fprintln(e.Stdout, token.Raw.Reveal())
+			return err
+		},
+	}
+	f := c.Flags()
+	flags.register(f)
+	f.StringVar(&audience, "audience", "", "the `audience` wanted in the stint token (default: the broker's choice)")
+	f.BoolVar(&asJSON, "json", false, "print the token and its end as JSON")
+	f.BoolVar(&masking, "mask", true, "in GitHub Actions, mask the token in the log")
+	return c
+}
+
+// tokenJSON is what `stint token --json` prints.
+type tokenJSON struct {
+	Token     string    `json:"token"`
+	ExpiresIn int64     `json:"expires_in"` // seconds
+	Expires   time.Time `json:"expires"`
+}

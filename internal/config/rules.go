@@ -1,0 +1,251 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/goccy/go-yaml/ast"
+
+	"github.com/stint-dev/stint/internal/identity"
+)
+
+var ruleName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
+
+func (r *reader) rules(n ast.Node) {
+	seq, ok := n.(*ast.SequenceNode)
+	if !ok {
+		r.fail(n, "rules", "begin each rule with a dash", "expected a list, found %s", kindOf(n))
+		return
+	}
+	if len(seq.Values) > MaxRules {
+		r.fail(n, "rules", "", "expected at most %d rules, found %d", MaxRules, len(seq.Values))
+		return
+	}
+	names := map[string]Pos{}
+	for i, e := range seq.Values {
+		rule := r.rule(e, fmt.Sprintf("rules[%d]", i))
+		if first, twice := names[rule.Name]; twice && rule.Name != "" {
+			r.failAt(rule.Pos, fmt.Sprintf("rules[%d]", i), "records and explanations name rules, so each name stands once",
+				"the rule %q stands twice, first in line %d", rule.Name, first.Line)
+		}
+		names[rule.Name] = rule.Pos
+		r.cfg.Rules = append(r.cfg.Rules, rule)
+	}
+	if len(seq.Values) == 0 {
+		r.warn(pos(n), "rules", "", "there are no rules: everything is denied")
+	}
+}
+
+func (r *reader) rule(n ast.Node, path string) Rule {
+	rule := Rule{Pos: pos(n)}
+	var matchNode, awsNode ast.Node
+	before := len(r.problems)
+	r.mapping(n, path, map[string]func(ast.Node){
+		"name": func(n ast.Node) {
+			t, ok := r.text(n, path+".name")
+			if ok && !ruleName.MatchString(t.Value) {
+				r.fail(n, path+".name", "", "expected a name of letters, digits, _, . and -, at most 64 characters, found %q", t.Value)
+			}
+			rule.Name, rule.Pos = t.Value, pos(n)
+		},
+		"effect": func(n ast.Node) { rule.Deny = r.choice(n, path+".effect", "allow", "deny") == "deny" },
+		"issuer": func(n ast.Node) {
+			for _, t := range r.oneOrMore(n, path+".issuer") {
+				rule.Issuers = append(rule.Issuers, t.Value)
+			}
+		},
+		"match": func(n ast.Node) { matchNode = n; rule.Match = r.matches(n, path+".match") },
+		"when": func(n ast.Node) {
+			t, ok := r.text(n, path+".when")
+			if ok && strings.TrimSpace(t.Value) == "" {
+				r.fail(n, path+".when", "", "the expression is empty")
+			}
+			rule.When = t
+		},
+		"audiences": func(n ast.Node) { rule.Audiences = r.oneOrMore(n, path+".audiences") },
+		"aws":       func(n ast.Node) { awsNode = n; rule.AWS = r.ruleAWS(n, path+".aws") },
+	})
+	if rule.Name == "" && len(r.problems) == before {
+		r.failAt(rule.Pos, path, "add name: with a word that tells the rules apart", "the rule has no name")
+	}
+	switch {
+	case rule.Deny && (awsNode != nil || rule.Audiences != nil):
+		r.failAt(rule.Pos, path, "leave aws and audiences out", "a deny rule gives nothing")
+	case !rule.Deny && len(rule.AWS.Roles) == 0 && len(r.problems) == before:
+		r.failAt(rule.Pos, path, `add aws: {roles: ["arn:aws:iam::111111111111:role/NAME"]}`, "an allow rule without roles gives nothing")
+	}
+	if matchNode == nil && rule.When.Value == "" && len(r.problems) == before {
+		r.failAt(rule.Pos, path, "add match: with the claims that the rule is for", "a rule without match and when is for everybody")
+	}
+	return rule
+}
+
+// ruleIssuers checks the issuers that rules name, once all are known.
+func (r *reader) ruleIssuers() {
+	var names []string
+	for _, i := range r.cfg.Issuers {
+		names = append(names, i.Name)
+	}
+	for i, rule := range r.cfg.Rules {
+		r.suspectClaims(rule, fmt.Sprintf("rules[%d]", i))
+		for _, name := range rule.Issuers {
+			if slices.Contains(names, name) {
+				continue
+			}
+			hint := "configured are: " + strings.Join(names, ", ")
+			if near := nearest(name, names); near != "" {
+				hint = "did you mean " + near + "?"
+			}
+			r.failAt(rule.Pos, fmt.Sprintf("rules[%d].issuer", i), hint, "the rule %q names the issuer %q, which is not configured", rule.Name, name)
+		}
+	}
+}
+
+// RoleARN takes a role's ARN apart: before the role's path and name, and that.
+var RoleARN = regexp.MustCompile(`^(arn:aws[a-z0-9-]*:iam::[0-9]{12}:role/)((?:[\x21-\x7e]{1,510}/)?[A-Za-z0-9_+=,.@-]{1,64})$`)
+
+var placeholder = regexp.MustCompile(`\{[^{}]*\}`)
+
+func (r *reader) ruleAWS(n ast.Node, path string) RuleAWS {
+	a := RuleAWS{Duration: defaultDuration}
+	r.mapping(n, path, map[string]func(ast.Node){
+		"roles": func(n ast.Node) {
+			a.Roles = r.oneOrMore(n, path+".roles")
+			for _, t := range a.Roles {
+				r.role(t, path+".roles")
+			}
+		},
+		"duration":        func(n ast.Node) { a.Duration = r.duration(n, path+".duration", minSession, maxSession) },
+		"session_name":    func(n ast.Node) { a.SessionName = r.template(n, path+".session_name", ParseTemplate) },
+		"tags":            func(n ast.Node) { a.Tags = r.tags(n, path+".tags") },
+		"transitive":      func(n ast.Node) { a.Transitive = r.oneOrMore(n, path+".transitive") },
+		"source_identity": func(n ast.Node) { a.SourceIdentity = r.template(n, path+".source_identity", ClaimOrTemplate) },
+	})
+	for _, t := range a.Transitive {
+		if !slices.ContainsFunc(a.Tags, func(tag Tag) bool { return tag.Key == t.Value }) {
+			r.failAt(t.Pos, path+".transitive", "", "%q is no tag of this rule", t.Value)
+		}
+	}
+	return a
+}
+
+// role checks an ARN. Only behind :role/ may a claim stand, and nothing may be
+// a wildcard: a role is named, never searched.
+func (r *reader) role(t Text, path string) {
+	const hint = `write it as arn:aws:iam::111111111111:role/NAME; {claim} may stand behind role/`
+	if _, err := ParseTemplate(t.Value); err != nil {
+		r.failAt(t.Pos, path, hint, "%s", err)
+		return
+	}
+	switch {
+	case strings.ContainsAny(t.Value, "*?"):
+		r.failAt(t.Pos, path, "name each role, or use {claim}", "a role must not hold a wildcard, found %q", t.Value)
+	case !RoleARN.MatchString(placeholder.ReplaceAllString(t.Value, "x")),
+		strings.Contains(beforeRole(t.Value), "{"), len(t.Value) > 2048:
+		r.failAt(t.Pos, path, hint, "expected the ARN of a role, found %q", t.Value)
+	}
+}
+
+func beforeRole(arn string) string {
+	before, _, _ := strings.Cut(arn, ":role/")
+	return before
+}
+
+func (r *reader) template(n ast.Node, path string, parse func(string) (Template, error)) Text {
+	t, ok := r.text(n, path)
+	if !ok {
+		return Text{}
+	}
+	if _, err := parse(t.Value); err != nil {
+		r.fail(n, path, "write {claim} for a claim's value, such as {repository_name}-{run_id}", "%s", err)
+	}
+	if t.Value == "" {
+		r.fail(n, path, "", "the text is empty")
+	}
+	return t
+}
+
+const (
+	maxTags   = 50
+	maxTagKey = 128
+)
+
+var tagKey = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]+$`)
+
+func (r *reader) tags(n ast.Node, path string) []Tag {
+	var all []Tag
+	for _, e := range r.entries(n, path) {
+		at := join(path, e.key)
+		switch {
+		case !tagKey.MatchString(e.key) || utf8.RuneCountInString(e.key) > maxTagKey:
+			r.failAt(e.pos, at, "", "expected a tag key of 1 to %d letters, digits, spaces and _.:/=+-@", maxTagKey)
+		case strings.HasPrefix(strings.ToLower(e.key), "aws:"):
+			r.failAt(e.pos, at, "", "tag keys that begin with aws: are reserved")
+		}
+		for _, other := range all {
+			if strings.EqualFold(other.Key, e.key) {
+				r.failAt(e.pos, at, "", "AWS compares tag keys without letter case: it is the same as %q", other.Key)
+			}
+		}
+		if e.value == nil {
+			r.failAt(e.pos, at, "name the claim", "the value is empty")
+			continue
+		}
+		tag := Tag{Key: e.key, Pos: e.pos}
+		switch e.value.(type) {
+		case *ast.MappingNode, *ast.MappingValueNode:
+			r.mapping(e.value, at, map[string]func(ast.Node){
+				"claim":    func(n ast.Node) { tag.Source = r.template(n, at+".claim", ClaimOrTemplate) },
+				"required": func(n ast.Node) { tag.Required = r.boolean(n, at+".required") },
+				"encode":   func(n ast.Node) { tag.Encode = r.boolean(n, at+".encode") },
+			})
+			if tag.Source.Value == "" && len(r.problems) == 0 {
+				r.failAt(e.pos, at, "add claim:", "the tag names no claim")
+			}
+		default:
+			tag.Source = r.template(e.value, at, ClaimOrTemplate)
+		}
+		all = append(all, tag)
+	}
+	if len(all) > maxTags {
+		r.fail(n, path, "", "expected at most %d tags, found %d", maxTags, len(all))
+	}
+	return all
+}
+
+// knownClaims are what a platform signs, for warnings only: platforms add new
+// ones, and customers define their own.
+var knownClaims = map[identity.Platform][]string{
+	identity.GitHub: strings.Fields(`aud iss sub exp iat jti nbf actor actor_id base_ref check_run_id enterprise
+		enterprise_id environment event_name head_ref job_workflow_ref job_workflow_sha ref ref_type ref_protected
+		repository repository_id repository_owner repository_owner_id repository_visibility run_id run_number
+		run_attempt runner_environment sha workflow workflow_ref workflow_sha`),
+}
+
+// suspectClaims warns of claims that look like a misspelling of a known one.
+func (r *reader) suspectClaims(rule Rule, path string) {
+	known := slices.Concat(knownClaims[identity.GitHub], identity.DerivedNames)
+	for _, i := range r.cfg.Issuers {
+		applies := len(rule.Issuers) == 0 || slices.Contains(rule.Issuers, i.Name)
+		if applies && i.Platform != identity.GitHub {
+			return
+		}
+	}
+	for _, m := range rule.Match {
+		if slices.Contains(known, m.Claim) || strings.HasPrefix(m.Claim, "repo_property_") {
+			continue
+		}
+		if near := nearest(m.Claim, known); near != "" {
+			r.warn(m.Pos, join(path+".match", m.Claim), "did you mean "+near+"?", "GitHub sends no claim of this name, so the rule never matches")
+		}
+	}
+}
+
+// Session bounds, for those who check what a request asks for.
+const (
+	MinSession = minSession
+	MaxSession = maxSession
+)

@@ -1,0 +1,250 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/stint-dev/stint/internal/config"
+	"github.com/stint-dev/stint/internal/identity"
+	"github.com/stint-dev/stint/internal/match"
+)
+
+// Set is the compiled rules of a configuration. It is immutable and safe for
+// concurrent use. The zero Set denies everything.
+type Set struct {
+	rules    []rule
+	audience string // the aud where a request names none
+}
+
+type rule struct {
+	name      string
+	effect    Effect
+	issuers   []string
+	match     []condition
+	when      *expression // nil: none
+	audiences []match.Pattern
+	roles     []config.Template
+	session   session
+}
+
+// condition is a claim of which any pattern must match.
+type condition struct {
+	claim    string
+	patterns []match.Pattern
+}
+
+// Compile compiles the rules of a configuration. Its error is config.Problems.
+func Compile(cfg *config.Config) (*Set, error) {
+	set := &Set{audience: cfg.AWS.Audience}
+	var problems config.Problems
+	env, err := newExpressions()
+	if err != nil {
+		return nil, fmt.Errorf("preparing the expressions: %w", err)
+	}
+	for i, r := range cfg.Rules {
+		c := rule{name: r.Name, effect: Allow, issuers: r.Issuers}
+		if r.Deny {
+			c.effect = Deny
+		}
+		for _, m := range r.Match {
+			c.match = append(c.match, condition{m.Claim, m.Compile()})
+		}
+		for _, a := range r.Audiences {
+			c.audiences = append(c.audiences, match.Compile(a.Value))
+		}
+		path := fmt.Sprintf("rules[%d]", i)
+		if r.When.Value != "" {
+			c.when = env.compile(cfg, &problems, r.When, path+".when")
+		}
+		add := func(t config.Text, at string, parse func(string) (config.Template, error)) config.Template {
+			parsed, err := parse(t.Value)
+			if err != nil { // refused by package config already
+				problems.Add(cfg, t.Pos, path+at, "", "%s", err)
+			}
+			return parsed
+		}
+		for _, role := range r.AWS.Roles {
+			c.roles = append(c.roles, add(role, ".aws.roles", config.ParseTemplate))
+		}
+		c.session = session{duration: r.AWS.Duration}
+		if r.AWS.SessionName.Value != "" {
+			name := add(r.AWS.SessionName, ".aws.session_name", config.ParseTemplate)
+			c.session.name = &name
+		}
+		if r.AWS.SourceIdentity.Value != "" {
+			source := add(r.AWS.SourceIdentity, ".aws.source_identity", config.ClaimOrTemplate)
+			c.session.sourceIdentity = &source
+		}
+		for _, t := range r.AWS.Tags {
+			c.session.tags = append(c.session.tags, tag{
+				key: t.Key, value: add(t.Source, ".aws.tags", config.ClaimOrTemplate), required: t.Required, encode: t.Encode,
+			})
+		}
+		for _, t := range r.AWS.Transitive {
+			c.session.transitive = append(c.session.transitive, t.Value)
+		}
+		set.rules = append(set.rules, c)
+	}
+	if err := problems.Err(); err != nil {
+		return nil, err
+	}
+	return set, nil
+}
+
+// Len is how many rules there are.
+func (s *Set) Len() int { return len(s.rules) }
+
+// Decide decides. Every rule is evaluated, so that the decision can say of each
+// what it came to. A deny rule that matches wins wherever it stands; else the
+// first allow rule that matches and lists the role asked for grants it.
+func (s *Set) Decide(claims identity.Claims, req Request) Decision {
+	e := evaluation{set: s, claims: claims, req: req}
+	d := Decision{Results: make([]Result, len(s.rules))}
+	var denying *rule
+	var matched []*rule
+	closest, most := -1, -1
+	for i := range s.rules {
+		r := &s.rules[i]
+		held, miss := e.evaluate(r)
+		d.Results[i] = Result{Rule: r.name, Effect: r.effect, Matched: miss == nil, Miss: miss}
+		switch {
+		case miss != nil:
+			if r.effect == Allow && held > most {
+				closest, most = i, held
+			}
+		case r.effect == Deny:
+			if denying == nil {
+				denying = r
+			}
+		default:
+			matched = append(matched, r)
+		}
+	}
+	switch {
+	case claims.Issuer() == "": // claims that nobody signed are nobody's
+		return d.deny(NoRuleMatched, "", "the claims have no issuer", "")
+	case denying != nil:
+		return d.deny(DenyRule, denying.name, fmt.Sprintf("the deny rule %s matches: %s", denying.name, e.why(denying)), "")
+	case len(matched) == 0 && closest >= 0:
+		miss := d.Results[closest].Miss
+		return d.deny(NoRuleMatched, "", fmt.Sprintf("no rule matches; the closest is %s: %s", s.rules[closest].name, miss.Detail), e.hint(miss))
+	case len(matched) == 0:
+		return d.deny(NoRuleMatched, "", "no rule allows anything", "")
+	}
+	return e.grant(d, matched)
+}
+
+// deny makes d a denial.
+func (d Decision) deny(reason Reason, rule, detail, hint string) Decision {
+	d.grant, d.Reason, d.Rule, d.Detail, d.Hint = nil, reason, rule, detail, hint
+	return d
+}
+
+// evaluation is one call of Decide.
+type evaluation struct {
+	set    *Set
+	claims identity.Claims
+	req    Request
+	input  map[string]any // of expressions, made when the first needs it
+}
+
+// evaluate reports how many of a rule's conditions held before the first that
+// did not, and that one, or nil if the rule matches.
+func (e *evaluation) evaluate(r *rule) (held int, miss *Miss) {
+	if len(r.issuers) > 0 {
+		if !slices.Contains(r.issuers, e.claims.Issuer()) {
+			return 0, &Miss{Expected: r.issuers, Found: e.claims.Issuer(),
+				Detail: fmt.Sprintf("it is for tokens of the issuer %s, and this one is of %s", list(r.issuers), e.claims.Issuer())}
+		}
+	}
+	for _, c := range r.match {
+		if miss := e.condition(c); miss != nil {
+			return held, miss
+		}
+		held++
+	}
+	if r.when != nil {
+		if miss := e.when(r); miss != nil {
+			return held, miss
+		}
+	}
+	return held, nil
+}
+
+func (e *evaluation) condition(c condition) *Miss {
+	values := e.claims.Values(c.claim)
+	for _, v := range values {
+		if slices.ContainsFunc(c.patterns, func(p match.Pattern) bool { return p.Match(v) }) {
+			return nil
+		}
+	}
+	miss := &Miss{Claim: c.claim}
+	for _, p := range c.patterns {
+		miss.Expected = append(miss.Expected, p.String())
+	}
+	if len(values) == 0 {
+		miss.Absent = true
+		miss.Detail = fmt.Sprintf("expected %s to be %s, and the token has no such claim", c.claim, quoted(miss.Expected))
+		return miss
+	}
+	miss.Found = short(values[0])
+	if len(values) > 1 {
+		miss.Found = short(list(values))
+	}
+	miss.Detail = fmt.Sprintf("expected %s to be %s, found %q", c.claim, quoted(miss.Expected), miss.Found)
+	return miss
+}
+
+// grant makes of the rules that match, in order, what the request asks for.
+func (e *evaluation) grant(d Decision, matched []*rule) Decision {
+	var listed []string
+	var unformed string
+	for _, r := range matched {
+		role, roles, reason := e.role(r)
+		if role == "" {
+			listed = append(listed, roles...)
+			if unformed == "" && reason != "" {
+				unformed = fmt.Sprintf("; rule %s: %s", r.name, reason)
+			}
+			continue
+		}
+		return e.issue(d, r, role)
+	}
+	detail := "the rules that match give no role" + unformed
+	hint := ""
+	if e.req.Role != "" {
+		detail = fmt.Sprintf("the rules that match do not give the role %q%s", short(e.req.Role), unformed)
+	}
+	if len(listed) > 0 {
+		hint = "this job can have " + list(listed)
+	}
+	return d.deny(RoleNotListed, matched[0].name, detail, hint)
+}
+
+// issue makes the grant of one role by one rule.
+func (e *evaluation) issue(d Decision, r *rule, role string) Decision {
+	d.Rule = r.name
+	audience, err := e.audience(r)
+	if err != nil {
+		return d.deny(AudienceRefused, r.name, err.Error(), "")
+	}
+	session, err := e.session(&r.session)
+	if err != nil {
+		var hint string
+		if h, ok := err.(*sessionError); ok {
+			hint = h.hint
+		}
+		return d.deny(SessionInvalid, r.name, fmt.Sprintf("rule %s: %s", r.name, err), hint)
+	}
+	sub, _ := e.claims.Text("sub")
+	g := &Grant{
+		claims: e.claims, rule: r.name, subject: e.claims.Issuer() + ":" + sub, role: role, audience: audience,
+		session: session, policy: e.req.Policy, policyARNs: slices.Clone(e.req.PolicyARNs),
+	}
+	if size := EstimateSize(g); size > MaxSessionSize {
+		detail, hint := tooLarge(g, size)
+		return d.deny(SessionTooLarge, r.name, detail, hint)
+	}
+	d.grant = g
+	return d
+}

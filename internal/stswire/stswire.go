@@ -1,0 +1,320 @@
+// Package stswire is the AWS Query protocol as AWS STS speaks it, version
+// 2011-06-15: what a call may hold, and how answers and errors look. The
+// broker's door and the emulated STS share it, so that both refuse the same
+// input with the same words.
+//
+// Source: the API reference of AWS STS, and its published service model.
+package stswire
+
+import (
+	"encoding/xml"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Version is the only version of the API.
+const Version = "2011-06-15"
+
+// Namespace is the XML namespace of every answer.
+const Namespace = "https://sts.amazonaws.com/doc/2011-06-15/"
+
+// The limits of AssumeRoleWithWebIdentity.
+const (
+	MinRoleARN, MaxRoleARN         = 20, 2048
+	MinSessionName, MaxSessionName = 2, 64
+	MinToken, MaxToken             = 4, 20000
+	MinDuration, MaxDuration       = 900, 43200 // seconds
+	DefaultDuration                = 3600
+	MaxPolicy                      = 2048
+	MaxPolicyARNs                  = 10
+)
+
+// Error is an error as STS answers it.
+type Error struct {
+	Status  int // of HTTP
+	Code    string
+	Message string
+}
+
+func (e *Error) Error() string { return e.Code + ": " + e.Message }
+
+// The errors that stand before any operation is looked at.
+func noAction() *Error {
+	return &Error{http.StatusBadRequest, "MissingAction", "The request must contain the parameter Action."}
+}
+
+// InvalidAction is the answer to an operation that is not served.
+func InvalidAction(action, version string) *Error {
+	if version == "" {
+		version = "NO_VERSION_SPECIFIED"
+	}
+	return &Error{http.StatusBadRequest, "InvalidAction", fmt.Sprintf("Could not find operation %s for version %s", action, version)}
+}
+
+// Validation is one or several broken constraints.
+func Validation(message string) *Error {
+	return &Error{http.StatusBadRequest, "ValidationError", message}
+}
+
+// Action is the operation that a form names.
+func Action(form url.Values) (string, *Error) {
+	action, version := form.Get("Action"), form.Get("Version")
+	if action == "" {
+		return "", noAction()
+	}
+	if version != Version {
+		return "", InvalidAction(action, version)
+	}
+	return action, nil
+}
+
+// AssumeRoleWithWebIdentity is the input of that operation.
+type AssumeRoleWithWebIdentity struct {
+	RoleARN         string
+	RoleSessionName string
+	Token           string
+	Policy          string
+	PolicyARNs      []string
+	Duration        time.Duration // 0: not given
+}
+
+var (
+	sessionName = regexp.MustCompile(`^[A-Za-z0-9_+=,.@-]*$`)
+	policyText  = regexp.MustCompile(`^[\x{9}\x{A}\x{D}\x{20}-\x{FF}]+$`)
+	// RoleARN is what an IAM role's ARN looks like.
+	RoleARN = regexp.MustCompile(`^arn:aws[a-z0-9-]*:iam::[0-9]{12}:role/([\x21-\x7e]{1,510}/)?[A-Za-z0-9_+=,.@-]{1,64}$`)
+)
+
+// ParseAssumeRoleWithWebIdentity reads and checks the operation's parameters.
+// Of a parameter that stands twice the first counts, and unknown ones are
+// ignored, as the service does.
+func ParseAssumeRoleWithWebIdentity(form url.Values) (AssumeRoleWithWebIdentity, *Error) {
+	in := AssumeRoleWithWebIdentity{
+		RoleARN:         form.Get("RoleArn"),
+		RoleSessionName: form.Get("RoleSessionName"),
+		Token:           form.Get("WebIdentityToken"),
+		Policy:          form.Get("Policy"),
+	}
+	var c constraints
+	c.length(form, "RoleArn", MinRoleARN, MaxRoleARN)
+	c.length(form, "RoleSessionName", MinSessionName, MaxSessionName)
+	c.pattern(form, "RoleSessionName", sessionName, `[\w+=,.@-]*`)
+	c.length(form, "WebIdentityToken", MinToken, MaxToken)
+	if form.Has("ProviderId") {
+		c.length(form, "ProviderId", 4, 2048)
+	}
+	if form.Has("Policy") {
+		c.length(form, "Policy", 1, MaxPolicy)
+		c.pattern(form, "Policy", policyText, `[\u0009\u000A\u000D\u0020-\u00FF]+`)
+	}
+	if form.Has("DurationSeconds") {
+		seconds, err := strconv.ParseInt(form.Get("DurationSeconds"), 10, 32)
+		if err != nil {
+			return in, &Error{http.StatusBadRequest, "MalformedInput", ""}
+		}
+		c.number("durationSeconds", seconds, MinDuration, MaxDuration)
+		in.Duration = time.Duration(seconds) * time.Second
+	}
+	arns, err := members(form, "PolicyArns")
+	if err != nil {
+		return in, err
+	}
+	if in.PolicyARNs = arns; len(arns) > MaxPolicyARNs {
+		c.fail("Value '[%d members]' at 'policyArns' failed to satisfy constraint: Member must have length less than or equal to %d", len(arns), MaxPolicyARNs)
+	}
+	for i, arn := range arns {
+		if n := utf8.RuneCountInString(arn); n < 20 || n > 2048 {
+			c.fail("Value '%s' at 'policyArns.%d.member.arn' failed to satisfy constraint: Member must have length between 20 and 2048", arn, i+1)
+		}
+	}
+	if len(c) > 0 {
+		return in, c.err()
+	}
+	if !RoleARN.MatchString(in.RoleARN) {
+		return in, Validation("Request ARN is invalid")
+	}
+	if p := form.Get("ProviderId"); p != "" && p != "www.amazon.com" && p != "graph.facebook.com" {
+		return in, Validation("Value '" + p + "' at 'providerId' is not a supported provider")
+	}
+	return in, nil
+}
+
+// members reads PolicyArns.member.N.arn, in the order of N.
+func members(form url.Values, list string) ([]string, *Error) {
+	type member struct {
+		n     int
+		value string
+	}
+	var all []member
+	for name, v := range form {
+		rest, ok := strings.CutPrefix(name, list+".member.")
+		if !ok {
+			continue
+		}
+		number, field, _ := strings.Cut(rest, ".")
+		n, err := strconv.Atoi(number)
+		if err != nil || n < 1 || field != "arn" {
+			return nil, &Error{http.StatusBadRequest, "MalformedInput", ""}
+		}
+		all = append(all, member{n, v[0]})
+	}
+	slices.SortFunc(all, func(a, b member) int { return a.n - b.n })
+	var values []string
+	for _, m := range all {
+		values = append(values, m.value)
+	}
+	return values, nil
+}
+
+// constraints are the broken ones, in the order found.
+type constraints []string
+
+func (c *constraints) fail(format string, args ...any) { *c = append(*c, fmt.Sprintf(format, args...)) }
+
+func (c constraints) err() *Error {
+	plural := "s"
+	if len(c) == 1 {
+		plural = ""
+	}
+	return Validation(fmt.Sprintf("%d validation error%s detected: %s", len(c), plural, strings.Join(c, "; ")))
+}
+
+func (c *constraints) length(form url.Values, name string, least, most int) {
+	v, at := form.Get(name), member(name)
+	n := utf8.RuneCountInString(v)
+	switch {
+	case !form.Has(name):
+		c.fail("Value null at '%s' failed to satisfy constraint: Member must not be null", at)
+	case n < least:
+		c.fail("%s at '%s' failed to satisfy constraint: Member must have length greater than or equal to %d", shown(name, v), at, least)
+	case n > most:
+		c.fail("%s at '%s' failed to satisfy constraint: Member must have length less than or equal to %d", shown(name, v), at, most)
+	}
+}
+
+func (c *constraints) pattern(form url.Values, name string, re *regexp.Regexp, source string) {
+	if v := form.Get(name); v != "" && !re.MatchString(v) {
+		c.fail("%s at '%s' failed to satisfy constraint: Member must satisfy regular expression pattern: %s", shown(name, v), member(name), source)
+	}
+}
+
+func (c *constraints) number(at string, v, least, most int64) {
+	switch {
+	case v < least:
+		c.fail("Value '%d' at '%s' failed to satisfy constraint: Member must have value greater than or equal to %d", v, at, least)
+	case v > most:
+		c.fail("Value '%d' at '%s' failed to satisfy constraint: Member must have value less than or equal to %d", v, at, most)
+	}
+}
+
+// member is how messages spell a parameter's name.
+func member(name string) string { return strings.ToLower(name[:1]) + name[1:] }
+
+// shown is a value as messages show it. A token is never shown.
+func shown(name, v string) string {
+	if name == "WebIdentityToken" {
+		return "Value"
+	}
+	return "Value '" + v + "'"
+}
+
+// Credentials are temporary security credentials.
+type Credentials struct {
+	AccessKeyId     string //nolint:revive // the element's name
+	SecretAccessKey string
+	SessionToken    string
+	Expiration      string // ISO 8601, UTC
+}
+
+// AssumedRoleUser is the session's principal.
+type AssumedRoleUser struct {
+	AssumedRoleId string //nolint:revive // the element's name
+	Arn           string
+}
+
+// AssumeRoleWithWebIdentityResult is the operation's output.
+type AssumeRoleWithWebIdentityResult struct {
+	Credentials                 Credentials
+	SubjectFromWebIdentityToken string
+	AssumedRoleUser             AssumedRoleUser
+	PackedPolicySize            int32  `xml:",omitempty"` // percent
+	SessionTokenSize            int32  `xml:",omitempty"` // bytes
+	SessionTokenUtilization     int32  `xml:",omitempty"` // percent
+	Provider                    string `xml:",omitempty"`
+	Audience                    string `xml:",omitempty"`
+	SourceIdentity              string `xml:",omitempty"`
+}
+
+// GetCallerIdentityResult is the output of GetCallerIdentity.
+type GetCallerIdentityResult struct {
+	Arn     string
+	UserId  string //nolint:revive // the element's name
+	Account string
+}
+
+// Timestamp is a time as STS writes it.
+func Timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
+
+type metadata struct {
+	RequestID string `xml:"RequestId"`
+}
+
+// WriteResult answers an operation. result is one of the Result types.
+func WriteResult(w http.ResponseWriter, requestID, operation string, result any) error {
+	return write(w, http.StatusOK, requestID, struct {
+		XMLName  xml.Name
+		Result   any
+		Metadata metadata `xml:"ResponseMetadata"`
+	}{
+		XMLName:  xml.Name{Space: Namespace, Local: operation + "Response"},
+		Result:   named{operation + "Result", result},
+		Metadata: metadata{requestID},
+	})
+}
+
+// named writes a value as an element of another name.
+type named struct {
+	name  string
+	value any
+}
+
+func (n named) MarshalXML(e *xml.Encoder, _ xml.StartElement) error {
+	return e.EncodeElement(n.value, xml.StartElement{Name: xml.Name{Local: n.name}})
+}
+
+// WriteError answers with an error.
+func WriteError(w http.ResponseWriter, requestID string, e *Error) error {
+	type body struct {
+		Type    string
+		Code    string
+		Message string `xml:",omitempty"`
+	}
+	kind := "Sender"
+	if e.Status >= http.StatusInternalServerError {
+		kind = "Receiver"
+	}
+	return write(w, e.Status, requestID, struct {
+		XMLName   xml.Name
+		Error     body
+		RequestID string `xml:"RequestId"`
+	}{xml.Name{Space: Namespace, Local: "ErrorResponse"}, body{kind, e.Code, e.Message}, requestID})
+}
+
+func write(w http.ResponseWriter, status int, requestID string, v any) error {
+	out, err := xml.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encoding an answer: %w", err)
+	}
+	w.Header().Set("Content-Type", "text/xml")
+	w.Header().Set("x-amzn-RequestId", requestID)
+	w.WriteHeader(status)
+	_, err = w.Write(append(out, '\n'))
+	return err
+}
