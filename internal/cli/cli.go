@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/stint-dev/stint/internal/config"
 )
 
 // The exit codes of every subcommand.
@@ -121,9 +123,15 @@ func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)
 func report(w io.Writer, err error) int {
 	var status exitStatus
 	var f *failure
+	var mistakes config.Problems
 	switch {
 	case err == nil:
 		return exitDone
+	case errors.As(err, &mistakes):
+		for _, m := range mistakes {
+			printError(w, m.String(), m.Hint)
+		}
+		return exitFailed
 	case errors.As(err, &status):
 		return int(status)
 	case errors.As(err, &f):

@@ -153,6 +153,7 @@ func (d *teller) granted(ctx context.Context, role string) error {
 	anonymous := sts.New(sts.Options{Region: d.local.region, BaseEndpoint: &d.local.stsURL, Credentials: aws.AnonymousCredentials{}})
 	out, err := anonymous.AssumeRoleWithWebIdentity(ctx, &sts.AssumeRoleWithWebIdentityInput{
 		RoleArn: &role, RoleSessionName: aws.String(record.Granted.SessionName), WebIdentityToken: aws.String(stint.Raw.Reveal()),
+		DurationSeconds: aws.Int32(int32(record.Granted.Seconds)),
 	})
 	if err != nil {
 		return fmt.Errorf("assuming the role: %w", err)

@@ -56,7 +56,7 @@ func readSetup(configPath string, rolePaths []string) (setup, error) {
 		s.roles, err = roles.Load(rolePaths...)
 	}
 	if err != nil {
-		return setup{}, failf("a role is what 'aws iam get-role' prints", "reading the roles:\n%w", err)
+		return setup{}, failf("a role is what 'aws iam get-role' prints", "%w", err)
 	}
 	if s.roles.Len() == 0 {
 		return setup{}, failf("--roles takes files or folders with what 'aws iam get-role' prints", "found no roles in %s", strings.Join(rolePaths, ", "))
@@ -223,6 +223,10 @@ func (l *local) env(job *github.RunningJob) ([]string, error) {
 		"AWS_CONFIG_FILE="+filepath.Join(runner, "aws-config"),
 		"AWS_SHARED_CREDENTIALS_FILE="+filepath.Join(runner, "aws-credentials"),
 		"AWS_EC2_METADATA_DISABLED=true",
+		// The AWS command line keeps what AWS_WEB_IDENTITY_TOKEN_FILE bought in
+		// a cache in the home folder, by role and session name: credentials of
+		// an emulator that is gone would be found there.
+		"AWS_ROLE_SESSION_NAME="+filepath.Base(l.dir),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("preparing the job's files: %w", err)

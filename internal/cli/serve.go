@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -49,21 +50,22 @@ with a mistake in it is refused, and the old one stays in force.
 			if err := logLevel.UnmarshalText([]byte(level)); err != nil {
 				return usagef("one of debug, info, warn, error")("--log-level %q is no level", level)
 			}
+			seen := digest(path)
 			cfg, err := loadConfig(path)
 			if err != nil {
 				return err
 			}
 			for _, w := range cfg.Warnings() {
-				fmt.Fprintf(e.Stderr, "warning: %s\n", w)
+				printWarning(e.Stderr, w)
 			}
 			if check {
-				fmt.Fprintf(e.Stdout, "%s: %d issuers, %d rules, no mistakes\n", path, len(cfg.Issuers), len(cfg.Rules))
+				fmt.Fprintf(e.Stdout, "%s: %s, %s, no mistakes\n", path, count(len(cfg.Issuers), "issuer"), count(len(cfg.Rules), "rule"))
 				return nil
 			}
 			if listen == "" {
 				listen = cfg.Listen
 			}
-			return serve(c.Context(), e, cfg, path, listen, newLogger(e.Stderr, logLevel, logJSON))
+			return serve(c.Context(), e, cfg, watched{path, seen}, listen, newLogger(e.Stderr, logLevel, logJSON))
 		},
 	}
 	f := c.Flags()
@@ -82,24 +84,16 @@ func loadConfig(path string) (*config.Config, error) {
 	if err == nil {
 		_, err = rules.Compile(cfg)
 	}
-	var problems config.Problems
 	switch {
 	case err == nil:
 		return cfg, nil
-	case errors.As(err, &problems):
-		return nil, &configError{problems}
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, usagef("name it with --config; docs/configuration.md shows one")("there is no configuration file %s", path)
 	}
 	return nil, err
 }
 
-// configError prints every mistake of a configuration with its place.
-type configError struct{ config.Problems }
-
-func (c *configError) Unwrap() error { return c.Problems }
-
-func serve(ctx context.Context, e *Env, cfg *config.Config, path, address string, log *slog.Logger) error {
+func serve(ctx context.Context, e *Env, cfg *config.Config, file watched, address string, log *slog.Logger) error {
 	b, err := newBroker(ctx, cfg, e.Now, log)
 	if err != nil {
 		return err
@@ -117,7 +111,7 @@ func serve(ctx context.Context, e *Env, cfg *config.Config, path, address string
 
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
-	go watch(watching, path, b)
+	go file.watch(watching, b)
 	if err := b.serve(ctx, l); err != nil {
 		return err
 	}
@@ -125,15 +119,20 @@ func serve(ctx context.Context, e *Env, cfg *config.Config, path, address string
 	return nil
 }
 
-// watch puts the file at path in force whenever its content changes.
-func watch(ctx context.Context, path string, b *broker) {
+// watched is a file and the content of it that is in force.
+type watched struct {
+	path string
+	seen [sha256.Size]byte
+}
+
+// watch puts the file in force whenever its content changes.
+func (f watched) watch(ctx context.Context, b *broker) {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 
-	seen := digest(path)
 	for {
 		forced := false
 		select {
@@ -143,17 +142,17 @@ func watch(ctx context.Context, path string, b *broker) {
 			forced = true
 		case <-tick.C:
 		}
-		now := digest(path)
-		if now == seen && !forced {
+		now := digest(f.path)
+		if now == f.seen && !forced {
 			continue
 		}
-		seen = now
-		cfg, err := loadConfig(path)
+		f.seen = now
+		cfg, err := loadConfig(f.path)
 		if err == nil {
 			err = b.reload(cfg)
 		}
 		if err != nil {
-			b.log.Error("the changed configuration is refused, the old one stays in force", "file", filepath.Base(path), "err", err)
+			b.log.Error("the changed configuration is refused, the old one stays in force", "file", filepath.Base(f.path), "err", err)
 			continue
 		}
 		b.log.Info("the changed configuration is in force", "issuers", len(cfg.Issuers), "rules", len(cfg.Rules))
@@ -167,4 +166,18 @@ func digest(path string) [sha256.Size]byte {
 		return [sha256.Size]byte{}
 	}
 	return sha256.Sum256(data)
+}
+
+func printWarning(w io.Writer, p config.Problem) {
+	fmt.Fprintf(w, "warning: %s\n", p)
+	if p.Hint != "" {
+		fmt.Fprintf(w, "hint: %s\n", p.Hint)
+	}
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }

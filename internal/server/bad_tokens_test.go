@@ -130,7 +130,7 @@ func TestBadTokens(t *testing.T) {
 		{"foreign issuer", signed(map[string]any{"iss": "https://evil.example"}), "unknown_issuer", false, 400, "InvalidIdentityToken", "No OpenIDConnect provider found in your account for https://evil.example"},
 		{"issuer with a slash", signed(map[string]any{"iss": good["iss"].(string) + "/"}), "unknown_issuer", false, 400, "InvalidIdentityToken", "No OpenIDConnect provider found"},
 		{"issuer in another case", signed(map[string]any{"iss": strings.ToUpper(good["iss"].(string))}), "unknown_issuer", false, 400, "InvalidIdentityToken", "No OpenIDConnect provider found"},
-		{"issuer of another type", signed(map[string]any{"iss": 7}), "malformed_token", false, 400, "InvalidIdentityToken", notAJWT},
+		{"issuer of another type", signed(map[string]any{"iss": 7}), "unknown_issuer", false, 400, "InvalidIdentityToken", "No OpenIDConnect provider found"},
 		{"another owner", h.sign(h.payload(github.Job{Repository: "evil/octo-repo", RepositoryID: "74", OwnerID: "66", Environment: "prod"}), nil), "outside_only", false, 403, "AccessDenied", notAuthorized},
 
 		{"no audience", signed(map[string]any{"aud": nil}), "bad_claims", false, 400, "InvalidIdentityToken", notValidated},
