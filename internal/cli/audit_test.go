@@ -157,11 +157,10 @@ func TestAuditRefuses(t *testing.T) {
 
 // following is a follower that looks when it is told to.
 type following struct {
-	t    *testing.T
-	now  time.Time
-	out  bytes.Buffer
-	f    *follower
-	read int
+	t   *testing.T
+	now time.Time
+	out bytes.Buffer
+	f   *follower
 }
 
 func follow(t *testing.T, url string, q store.Query) *following {

@@ -22,7 +22,6 @@ import (
 	"github.com/stint-dev/stint/internal/emulator/github"
 	"github.com/stint-dev/stint/internal/identity"
 	"github.com/stint-dev/stint/internal/roles"
-	"github.com/stint-dev/stint/internal/store"
 )
 
 // setup is what a local set-up is made of.
@@ -85,7 +84,6 @@ type local struct {
 	audience   string // to ask the CI system for
 	region     string
 	broker     *broker
-	records    store.Store
 
 	stop context.CancelFunc
 	done sync.WaitGroup

@@ -44,7 +44,8 @@ type Credentials struct {
 	Audience         string
 	SubjectFromToken string
 	SourceIdentity   string
-	PackedPolicySize int32 // percent of what STS allows
+	SessionTokenSize int32 // bytes
+	Utilization      int32 // percent of the session token's limit
 	RequestID        string
 }
 
@@ -197,7 +198,8 @@ func credentialsOf(out *sts.AssumeRoleWithWebIdentityOutput, role string) (Crede
 		Audience:         aws.ToString(out.Audience),
 		SubjectFromToken: aws.ToString(out.SubjectFromWebIdentityToken),
 		SourceIdentity:   aws.ToString(out.SourceIdentity),
-		PackedPolicySize: aws.ToInt32(out.PackedPolicySize),
+		SessionTokenSize: aws.ToInt32(out.SessionTokenSize),
+		Utilization:      aws.ToInt32(out.SessionTokenUtilization),
 	}
 	got.RequestID, _ = awsmiddleware.GetRequestIDMetadata(out.ResultMetadata)
 	return got, nil

@@ -92,12 +92,6 @@ func (h *harness) clock() time.Time {
 	return h.now
 }
 
-func (h *harness) advance(d time.Duration) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.now = h.now.Add(d)
-}
-
 type option func(*harnessConfig)
 
 type harnessConfig struct {
