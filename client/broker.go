@@ -40,6 +40,26 @@ type ExchangeRequest struct {
 type Token struct {
 	Raw       Secret
 	ExpiresIn time.Duration // from when it was issued, in whole seconds
+	Grant     Grant
+}
+
+// Grant is what the broker decided, as it says. It is for logs and for people:
+// the token itself is what counts.
+type Grant struct {
+	Record      string            `json:"record,omitempty"` // the id of the record
+	Rule        string            `json:"rule,omitempty"`
+	Role        string            `json:"role,omitempty"` // the ARN of the one role that the token buys
+	SessionName string            `json:"session_name,omitempty"`
+	Seconds     int64             `json:"duration_seconds,omitempty"` // of an AWS session
+	Tags        map[string]string `json:"tags,omitempty"`             // of an AWS session
+}
+
+func (g Grant) cleaned() Grant {
+	tags := make(map[string]string, len(g.Tags))
+	for k, v := range g.Tags {
+		tags[clean(k)] = clean(v)
+	}
+	return Grant{clean(g.Record), clean(g.Rule), clean(g.Role), clean(g.SessionName), g.Seconds, tags}
 }
 
 // claimRoles names the roles that a token may buy at AWS STS.
@@ -117,6 +137,7 @@ type answer struct {
 	AccessToken     string  `json:"access_token"`
 	IssuedTokenType string  `json:"issued_token_type"`
 	ExpiresIn       float64 `json:"expires_in"`
+	Grant           Grant   `json:"grant"`
 
 	Error       string `json:"error"`
 	Description string `json:"error_description"`
@@ -173,7 +194,7 @@ func readToken(a answer, fail func(string) error) (Token, error) {
 	if a.ExpiresIn < 0 || a.ExpiresIn > (24*time.Hour).Seconds() {
 		return Token{}, fail("expires_in is out of range")
 	}
-	return Token{Raw: raw, ExpiresIn: time.Duration(a.ExpiresIn) * time.Second}, nil
+	return Token{Raw: raw, ExpiresIn: time.Duration(a.ExpiresIn) * time.Second, Grant: a.Grant.cleaned()}, nil
 }
 
 func (a answer) denied() *DeniedError {

@@ -173,8 +173,8 @@ func TestTokenCommand(t *testing.T) {
 		{"a flag wins", map[string]string{"STINT_ROLE": "x", "STINT_AUDIENCE": "x", "STINT_URL": "http://x.example"},
 			[]string{"--role", testRole, "--job-audience", "stint", "--url", w.url}, answer.Token + "\n", "", "stint", "/token  " + testRole},
 		{"json", nil, []string{"--json"}, `{"token":"` + answer.Token + `","expires_in":300,"expires":"2026-11-23T04:05:00Z"}` + "\n", "", w.url, "/token  "},
-		{"masked in Actions", map[string]string{"GITHUB_ACTIONS": "true"}, nil, answer.Token + "\n", "::add-mask::" + answer.Token + "\n", w.url, "/token  "},
-		{"not masked on request", map[string]string{"GITHUB_ACTIONS": "true"}, []string{"--mask=false"}, answer.Token + "\n", "", w.url, "/token  "},
+		{"masked in Actions on request", map[string]string{"GITHUB_ACTIONS": "true"}, []string{"--mask"}, answer.Token + "\n", "::add-mask::" + answer.Token + "\n", w.url, "/token  "},
+		{"else stderr stays clean", map[string]string{"GITHUB_ACTIONS": "true"}, nil, answer.Token + "\n", "", w.url, "/token  "},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -21,9 +21,8 @@ func newTokenCommand(e *Env) *cobra.Command {
 		Long: `Ask the CI system for this job's token, trade it at the broker for a stint token,
 and print that alone on stdout.
 
-In GitHub Actions the token is masked in the log first, by an ::add-mask:: line
-on stderr, where the runner reads it and a captured stdout stays clean. That is
-left out where stderr is a file or a terminal, and with --mask=false.
+In GitHub Actions, --mask asks the runner to hide the token should a later step
+print it, by an ::add-mask:: line on stderr. Leave it out where stderr is saved.
 
   TOKEN=$(stint token --audience https://vault.example.com)
   stint token --role arn:aws:iam::111111111111:role/deploy --json`,
@@ -45,6 +44,7 @@ left out where stderr is a file or a terminal, and with --mask=false.
 					Token:     token.Raw.Reveal(),
 					ExpiresIn: int64(token.ExpiresIn / time.Second),
 					Expires:   e.Now().Add(token.ExpiresIn).UTC().Truncate(time.Second),
+					Grant:     token.Grant,
 				})
 			}
 			_, err = fmt.Fprintln(e.Stdout, token.Raw.Reveal())
@@ -55,7 +55,7 @@ left out where stderr is a file or a terminal, and with --mask=false.
 	flags.register(f)
 	f.StringVar(&audience, "audience", "", "the `audience` wanted in the stint token (default: the broker's choice)")
 	f.BoolVar(&asJSON, "json", false, "print the token and its end as JSON")
-	f.BoolVar(&masking, "mask", true, "in GitHub Actions, mask the token in the log")
+	f.BoolVar(&masking, "mask", false, "in GitHub Actions, mask the token in the log")
 	return c
 }
 
@@ -64,4 +64,6 @@ type tokenJSON struct {
 	Token     string    `json:"token"`
 	ExpiresIn int64     `json:"expires_in"` // seconds
 	Expires   time.Time `json:"expires"`
+
+	client.Grant
 }

@@ -55,7 +55,7 @@ func InvalidAction(action, version string) *Error {
 	if version == "" {
 		version = "NO_VERSION_SPECIFIED"
 	}
-	return &Error{http.StatusBadRequest, "InvalidAction", fmt.Sprintf("Could not find operation %s for version %s", action, version)}
+	return &Error{http.StatusBadRequest, "InvalidAction", fmt.Sprintf("Could not find operation %s for version %s", cut(action), cut(version))}
 }
 
 // Validation is one or several broken constraints.
@@ -131,7 +131,7 @@ func ParseAssumeRoleWithWebIdentity(form url.Values) (AssumeRoleWithWebIdentity,
 	}
 	for i, arn := range arns {
 		if n := utf8.RuneCountInString(arn); n < 20 || n > 2048 {
-			c.fail("Value '%s' at 'policyArns.%d.member.arn' failed to satisfy constraint: Member must have length between 20 and 2048", arn, i+1)
+			c.fail("Value '%s' at 'policyArns.%d.member.arn' failed to satisfy constraint: Member must have length between 20 and 2048", cut(arn), i+1)
 		}
 	}
 	if len(c) > 0 {
@@ -141,7 +141,7 @@ func ParseAssumeRoleWithWebIdentity(form url.Values) (AssumeRoleWithWebIdentity,
 		return in, Validation("Request ARN is invalid")
 	}
 	if p := form.Get("ProviderId"); p != "" && p != "www.amazon.com" && p != "graph.facebook.com" {
-		return in, Validation("Value '" + p + "' at 'providerId' is not a supported provider")
+		return in, Validation("Value '" + cut(p) + "' at 'providerId' is not a supported provider")
 	}
 	return in, nil
 }
@@ -217,12 +217,23 @@ func (c *constraints) number(at string, v, least, most int64) {
 // member is how messages spell a parameter's name.
 func member(name string) string { return strings.ToLower(name[:1]) + name[1:] }
 
+// maxShown is how many characters of a value a message shows. The service shows
+// all of it, and a request may have megabytes.
+const maxShown = 1024
+
 // shown is a value as messages show it. A token is never shown.
 func shown(name, v string) string {
 	if name == "WebIdentityToken" {
 		return "Value"
 	}
-	return "Value '" + v + "'"
+	return "Value '" + cut(v) + "'"
+}
+
+func cut(v string) string {
+	if utf8.RuneCountInString(v) <= maxShown {
+		return v
+	}
+	return string([]rune(v)[:maxShown]) + "..."
 }
 
 // Credentials are temporary security credentials.
