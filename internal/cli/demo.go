@@ -254,6 +254,9 @@ func (d *teller) showRecord(r audit.Record) {
 		d.show("reason", r.Reason)
 	}
 	d.show("asked by", fmt.Sprintf("%s, run %s, actor %s", printable(r.Caller.Subject), r.Caller.RunID, r.Caller.ActorID))
+	if r.Detail != "" {
+		d.show("detail", printable(r.Detail))
+	}
 	if r.Granted != nil {
 		d.show("session", fmt.Sprintf("%s for %s", r.Granted.SessionName, time.Duration(r.Granted.Seconds)*time.Second))
 	}

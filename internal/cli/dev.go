@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -116,10 +117,12 @@ func dev(ctx context.Context, e *Env, f devFlags, command []string) (err error) 
 
 	fmt.Fprintln(e.Stderr, emulator.Banner)
 	if len(command) > 0 {
-		child := exec.Command(command[0], command[1:]...)
-		if child.Err != nil {
-			return startError(command[0], child.Err)
+		name, err := lookIn(path, command[0])
+		if err != nil {
+			return startError(command[0], err)
 		}
+		child := exec.Command(name, command[1:]...)
+		child.Args[0] = command[0]
 		child.Env = append(withoutJob(os.Environ()), env...)
 		child.Stdin, child.Stdout, child.Stderr = e.Stdin, e.Stdout, e.Stderr
 		return run(ctx, child)
@@ -173,6 +176,23 @@ func (l *local) pathWithStint(path string) (string, error) {
 		return "", fmt.Errorf("putting stint on PATH: %w", err)
 	}
 	return bin + string(os.PathListSeparator) + path, nil
+}
+
+// lookIn finds a command on the given PATH, which is not this process's own.
+func lookIn(path, name string) (string, error) {
+	if strings.ContainsRune(name, os.PathSeparator) {
+		return exec.LookPath(name)
+	}
+	for _, dir := range filepath.SplitList(path) {
+		if dir == "" {
+			continue // POSIX means the current folder, which Go does not search
+		}
+		found, err := exec.LookPath(filepath.Join(dir, name))
+		if err == nil || errors.Is(err, fs.ErrPermission) {
+			return found, err
+		}
+	}
+	return "", exec.ErrNotFound
 }
 
 // withoutJob is an environment without what a job of its own would set and

@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/stint-dev/stint/internal/config"
 	"github.com/stint-dev/stint/internal/identity"
@@ -102,16 +103,14 @@ func (s *Set) Decide(claims identity.Claims, req Request) Decision {
 	d := Decision{Results: make([]Result, len(s.rules))}
 	var denying *rule
 	var matched []*rule
-	closest, most := -1, -1
+	e.held = make([]int, len(s.rules))
 	for i := range s.rules {
 		r := &s.rules[i]
-		held, miss := e.evaluate(r)
+		var miss *Miss
+		e.held[i], miss = e.evaluate(r)
 		d.Results[i] = Result{Rule: r.name, Effect: r.effect, Matched: miss == nil, Miss: miss}
 		switch {
 		case miss != nil:
-			if r.effect == Allow && held > most {
-				closest, most = i, held
-			}
 		case r.effect == Deny:
 			if denying == nil {
 				denying = r
@@ -125,13 +124,41 @@ func (s *Set) Decide(claims identity.Claims, req Request) Decision {
 		return d.deny(NoRuleMatched, "", "the claims have no issuer", "")
 	case denying != nil:
 		return d.deny(DenyRule, denying.name, fmt.Sprintf("the deny rule %s matches: %s", denying.name, e.why(denying)), "")
-	case len(matched) == 0 && closest >= 0:
-		miss := d.Results[closest].Miss
-		return d.deny(NoRuleMatched, "", fmt.Sprintf("no rule matches; the closest is %s: %s", s.rules[closest].name, miss.Detail), e.hint(miss))
 	case len(matched) == 0:
-		return d.deny(NoRuleMatched, "", "no rule allows anything", "")
+		return e.noneMatched(d)
 	}
 	return e.grant(d, matched)
+}
+
+// noneMatched denies for want of a rule that matches, and names the closest.
+func (e *evaluation) noneMatched(d Decision) Decision {
+	closest := e.closest(d, e.lists)
+	if closest < 0 {
+		closest = e.closest(d, func(*rule) bool { return true })
+	}
+	if closest < 0 {
+		return d.deny(NoRuleMatched, "", "no rule allows anything", "")
+	}
+	miss := d.Results[closest].Miss
+	return d.deny(NoRuleMatched, "", fmt.Sprintf("no rule matches; the closest is %s: %s", d.Results[closest].Rule, miss.Detail), e.hint(miss))
+}
+
+// closest is the allow rule that does not match, is wanted, and of whose
+// conditions the most held before one did not; -1 if there is none.
+func (e *evaluation) closest(d Decision, wanted func(*rule) bool) int {
+	found := -1
+	for i, result := range d.Results {
+		if result.Miss != nil && result.Effect == Allow && (found < 0 || e.held[i] > e.held[found]) && wanted(&e.set.rules[i]) {
+			found = i
+		}
+	}
+	return found
+}
+
+// lists reports whether a rule lists the role asked for.
+func (e *evaluation) lists(r *rule) bool {
+	role, _, _ := e.role(r)
+	return e.req.Role != "" && role != ""
 }
 
 // deny makes d a denial.
@@ -146,6 +173,7 @@ type evaluation struct {
 	claims identity.Claims
 	req    Request
 	input  map[string]any // of expressions, made when the first needs it
+	held   []int          // of each rule, how many conditions held before one did not
 }
 
 // evaluate reports how many of a rule's conditions held before the first that
@@ -211,14 +239,21 @@ func (e *evaluation) grant(d Decision, matched []*rule) Decision {
 		return e.issue(d, r, role)
 	}
 	detail := "the rules that match give no role" + unformed
-	hint := ""
+	var hints []string
 	if e.req.Role != "" {
 		detail = fmt.Sprintf("the rules that match do not give the role %q%s", short(e.req.Role), unformed)
+		if i := e.closest(d, e.lists); i >= 0 {
+			miss := d.Results[i].Miss
+			detail = fmt.Sprintf("rule %s gives the role %s: %s", d.Results[i].Rule, short(e.req.Role), miss.Detail)
+			if h := e.hint(miss); h != "" {
+				hints = append(hints, h)
+			}
+		}
 	}
 	if len(listed) > 0 {
-		hint = "this job can have " + list(listed)
+		hints = append(hints, "this job can have "+list(listed))
 	}
-	return d.deny(RoleNotListed, matched[0].name, detail, hint)
+	return d.deny(RoleNotListed, "", detail, strings.Join(hints, "; "))
 }
 
 // issue makes the grant of one role by one rule.
