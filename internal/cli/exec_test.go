@@ -5,16 +5,14 @@ package cli
 import (
 	"bufio"
 	"context"
-	"fmt"
+	"errors"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 func TestExecEnvironment(t *testing.T) {
@@ -119,31 +117,14 @@ func TestExecGetsNothingForWhatItCannotFind(t *testing.T) {
 	}
 }
 
-// stintMode makes this test binary run `stint exec` with the arguments after
-// the dashes, as a process of its own that signals can be sent to.
-const stintMode = "STINT_TEST_EXEC"
-
-func TestExecProcess(t *testing.T) {
-	if os.Getenv(stintMode) == "" {
-		t.Skip("what TestExecForwardsSignals runs, and no test by itself")
-	}
-	e := &Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Now: time.Now}
-	c := newExecCommand(e)
-	c.SetArgs(os.Args[slices.Index(os.Args, "--")+1:])
-	c.SilenceErrors, c.SilenceUsage = true, true
-	ctx, stop := signal.NotifyContext(t.Context(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	// Not by os.Exit, which would leave the files of the test's main behind.
-	fmt.Println("exit", report(os.Stderr, c.ExecuteContext(ctx)))
-}
-
+// TestExecForwardsSignals runs the real command, which TestMain puts on PATH.
 func TestExecForwardsSignals(t *testing.T) {
 	const script = `trap 'echo got TERM; exit 7' TERM; trap 'echo got INT; exit 7' INT; echo ready; while :; do sleep 0.05; done`
 	for s, name := range map[syscall.Signal]string{syscall.SIGTERM: "TERM", syscall.SIGINT: "INT"} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			stint := exec.Command(os.Args[0], "-test.run=^TestExecProcess$", "--", "--role", testRole, "--", "sh", "-c", script)
-			stint.Env = append(os.Environ(), stintMode+"=1")
+			stint := exec.Command("stint", "exec", "--role", testRole, "--", "sh", "-c", script)
+			stint.Env = os.Environ()
 			for k, v := range w.job() {
 				stint.Env = append(stint.Env, k+"="+v)
 			}
@@ -168,12 +149,9 @@ func TestExecForwardsSignals(t *testing.T) {
 				t.Fatal(err)
 			}
 			expect("got " + name)
-			expect("exit 7")
-			for lines.Scan() {
-				continue // the test binary's own last words
-			}
-			if err := stint.Wait(); err != nil {
-				t.Error(err)
+			var exit *exec.ExitError
+			if err := stint.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 7 {
+				t.Errorf("stint ended with %v, want exit status 7", err)
 			}
 		})
 	}

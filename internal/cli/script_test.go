@@ -1,12 +1,18 @@
 package cli_test
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/stint-dev/stint/internal/cli"
@@ -16,8 +22,29 @@ import (
 // under its name.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"stint": func() { os.Exit(cli.Main(os.Args[1:])) },
+		"stint":       func() { os.Exit(cli.Main(os.Args[1:])) },
+		"sdk-whoami":  sdkWhoami,
+		"job-token":   jobToken,
+		"http-status": httpStatus,
 	})
+}
+
+// sdkWhoami is a program that uses the AWS SDK as its documentation says, and
+// knows nothing of stint: it finds credentials in its environment and asks the
+// STS at the address in its argument who they are.
+func sdkWhoami() {
+	ctx := context.Background()
+	cfg, err := config.LoadDefaultConfig(ctx)
+	if err == nil {
+		client := sts.NewFromConfig(cfg, func(o *sts.Options) { o.BaseEndpoint = &os.Args[1] })
+		var who *sts.GetCallerIdentityOutput
+		if who, err = client.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{}); err == nil {
+			fmt.Println(*who.Arn)
+			return
+		}
+	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
 }
 
 // TestScripts runs testdata/script, one file per command and situation.
@@ -55,4 +82,32 @@ func awsHonoursEndpointVariable() bool {
 		return false
 	}
 	return major == 1 && minor >= 30 || major == 2 && minor >= 13
+}
+
+// jobToken prints the job's own token, as a job without stint would get it.
+func jobToken() {
+	r, err := http.NewRequest(http.MethodGet, os.Getenv("ACTIONS_ID_TOKEN_REQUEST_URL")+"&audience="+url.QueryEscape(os.Getenv("STINT_AUDIENCE")), nil)
+	fatal(err)
+	r.Header.Set("Authorization", "bearer "+os.Getenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN"))
+	resp, err := http.DefaultClient.Do(r)
+	fatal(err)
+	defer resp.Body.Close()
+	var answer struct{ Value string }
+	fatal(json.NewDecoder(resp.Body).Decode(&answer))
+	fmt.Print(answer.Value)
+}
+
+// httpStatus prints the status of a GET.
+func httpStatus() {
+	resp, err := http.Get(os.Args[1])
+	fatal(err)
+	defer resp.Body.Close()
+	fmt.Println(resp.StatusCode)
+}
+
+func fatal(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 }
