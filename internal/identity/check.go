@@ -169,7 +169,7 @@ func checkAudience(ours, aud []string) *Rejection {
 	}
 	r := &Rejection{Kind: WrongAudience, Detail: "The token is meant for another service.",
 		Expected: quoted(ours), Found: quoted(aud),
-		Hint: fmt.Sprintf("Ask the CI system for a token with the audience %s: stint's job commands take --audience, or STINT_AUDIENCE.", quoted(ours[:1]))}
+		Hint: fmt.Sprintf("Ask the CI system for a token with the audience %s: set STINT_AUDIENCE, or --job-audience of stint's job commands.", quoted(ours[:1]))}
 	if slices.ContainsFunc(aud, func(a string) bool { return slices.Contains(ours, a) }) {
 		r.Detail = "The token is meant for other services too, and any of them could replay it."
 	}
