@@ -37,7 +37,7 @@ what for, which rule decided, and what was issued.
 
   stint audit list --since 2h --verdict denied
   stint audit follow --repository 'octo-org/*'`,
-		Args: noArgs,
+		Args: knownCommand,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(newAuditListCommand(e), newAuditFollowCommand(e))

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -69,11 +70,13 @@ job runs, and the local stand-in for GitHub and AWS that makes both testable.
 Exit codes: 0 done or allowed, 1 failed, 2 wrong usage, 3 denied.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          noArgs,
+		Version:       version(),
+		Args:          knownCommand,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return c.Help()
 		},
 	}
+	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef("see '%s --help'", c.CommandPath())("%w", err)
 	})
@@ -137,9 +140,6 @@ func report(w io.Writer, err error) int {
 	case errors.As(err, &f):
 		printError(w, err.Error(), f.hint)
 		return f.code
-	case strings.HasPrefix(err.Error(), "unknown command "):
-		printError(w, err.Error(), "see 'stint --help'")
-		return exitUsage
 	}
 	printError(w, err.Error(), "")
 	return exitFailed
@@ -158,6 +158,26 @@ func noArgs(c *cobra.Command, args []string) error {
 		return usagef("see '%s --help'", c.CommandPath())("unexpected argument %q", args[0])
 	}
 	return nil
+}
+
+// knownCommand refuses what is no subcommand, with the one that it looks like.
+func knownCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := fmt.Sprintf("see '%s --help'", c.CommandPath())
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = "did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return usagef("%s", hint)("unknown command %q", args[0])
+}
+
+// version is the version that this binary was built from, as Go recorded it.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
 }
 
 // printJSON writes v as one line of JSON.
