@@ -38,7 +38,7 @@ func (r *Record) bound() {
 
 	// What the broker itself writes is bounded all the same: it quotes the token.
 	cleanAll(maxText, &r.Rule, &r.Reason)
-	cleanAll(maxLong, &r.Detail)
+	cleanAll(2*long, &r.Detail)
 	if g := r.Granted; g != nil {
 		cleanAll(maxLong, &g.Role, &g.Audience)
 		cleanAll(maxText, &g.SessionName, &g.SourceIdentity)

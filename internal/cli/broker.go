@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/stint-dev/stint/internal/audit"
@@ -36,6 +37,15 @@ type broker struct {
 	handler  http.Handler
 	log      *slog.Logger
 	now      func() time.Time
+	probe    probe
+}
+
+// probe remembers for a moment whether the broker was ready: anybody may ask,
+// and the answer costs a durable write.
+type probe struct {
+	mu  sync.Mutex
+	at  time.Time
+	err error
 }
 
 // newBroker opens the store and wires everything that serves. It listens
@@ -54,6 +64,11 @@ func newBroker(ctx context.Context, cfg *config.Config, now func() time.Time, lo
 			err = errors.Join(err, b.store.Close())
 		}
 	}()
+	if s, ok := b.store.(interface{ Warnings() []string }); ok {
+		for _, w := range s.Warnings() {
+			log.Warn("the store", "warning", w)
+		}
+	}
 	b.keys, err = mint.NewKeys(ctx, mint.KeysConfig{
 		Store:         b.store,
 		Algorithm:     cfg.Signing.Algorithm,
@@ -77,7 +92,7 @@ func newBroker(ctx context.Context, cfg *config.Config, now func() time.Time, lo
 		Issuer: cfg.Issuer,
 		Broker: b.exchange,
 		Keys:   b.keys,
-		Ready:  b.ready,
+		Ready:  b.recentlyReady,
 		Now:    now,
 		Log:    log,
 	})
@@ -113,6 +128,16 @@ func (b *broker) reload(cfg *config.Config) error {
 	return nil
 }
 
+// recentlyReady is ready, asked at most once a second.
+func (b *broker) recentlyReady(ctx context.Context) error {
+	b.probe.mu.Lock()
+	defer b.probe.mu.Unlock()
+	if age := b.now().Sub(b.probe.at); age < 0 || age >= time.Second {
+		b.probe.err, b.probe.at = b.ready(ctx), b.now()
+	}
+	return b.probe.err
+}
+
 // ready says why the broker could not grant anything now.
 func (b *broker) ready(ctx context.Context) error {
 	if err := b.store.Ping(ctx); err != nil {
@@ -133,7 +158,9 @@ func (b *broker) serve(ctx context.Context, l net.Listener) error {
 	defer stop()
 	go b.exchange.Policy().Identity.Warm(background)
 	go b.maintain(background)
-	return serveHTTP(ctx, l, b.handler, b.log)
+	err := serveHTTP(ctx, l, b.handler, b.log)
+	b.exchange.RecordSkipped(background)
+	return err
 }
 
 // maintain keeps the signing keys on their schedule.
@@ -149,6 +176,7 @@ func (b *broker) maintain(ctx context.Context) {
 		if err := b.keys.Maintain(ctx); err != nil && ctx.Err() == nil {
 			b.log.Error("the signing keys could not be maintained", "err", err)
 		}
+		b.exchange.RecordSkipped(ctx)
 	}
 }
 

@@ -49,6 +49,8 @@ broker recorded and the emulated STS evaluated. Nothing is left behind.
 }
 
 func demo(ctx context.Context, e *Env) (err error) {
+	ctx, stop := tidily(ctx)
+	defer stop()
 	s, err := readSetup("", nil)
 	if err != nil {
 		return err
@@ -76,7 +78,7 @@ func demo(ctx context.Context, e *Env) (err error) {
 		return err
 	}
 	d.say("Next: stint dev -- sh -c 'stint exec -- stint whoami' runs your own command this way.")
-	return nil
+	return d.err
 }
 
 // teller tells what happens.
@@ -85,9 +87,14 @@ type teller struct {
 	local     *local
 	decisions <-chan awssts.Decision
 	steps     int
+	err       error // of the first write that failed
 }
 
-func (d *teller) say(format string, args ...any) { fmt.Fprintf(d.w, format+"\n", args...) }
+func (d *teller) say(format string, args ...any) {
+	if _, err := fmt.Fprintf(d.w, format+"\n", args...); err != nil && d.err == nil {
+		d.err = fmt.Errorf("telling what happens: %w", err)
+	}
+}
 
 func (d *teller) step(format string, args ...any) {
 	d.steps++

@@ -79,6 +79,8 @@ configuration are hidden from COMMAND.
 }
 
 func dev(ctx context.Context, e *Env, f devFlags, command []string) (err error) {
+	ctx, stop := tidily(ctx)
+	defer stop()
 	job, err := f.toJob()
 	if err != nil {
 		return err

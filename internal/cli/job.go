@@ -147,7 +147,7 @@ func explainRule(b *strings.Builder, r client.RuleResult) {
 			fmt.Fprintf(b, "\n    expected  %s", strings.Join(r.Miss.Expected, " or "))
 			fmt.Fprintf(b, "\n    found     %s", found)
 		} else {
-			fmt.Fprintf(b, "\n    %s", r.Miss.Detail)
+			fmt.Fprintf(b, "\n    because %s", r.Miss.Detail)
 		}
 	}
 }

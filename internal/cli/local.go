@@ -10,9 +10,11 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/stint-dev/stint/examples"
@@ -171,6 +173,19 @@ func (l *local) run(serve func() error) {
 			l.errs = append(l.errs, err)
 		}
 	})
+}
+
+// tidily ends ctx on the signals that would end the process and leave the
+// temporary folder behind: a closed terminal, Ctrl-\, and a reader of our
+// output that has gone.
+func tidily(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP, syscall.SIGQUIT)
+	pipe := make(chan os.Signal, 1)
+	signal.Notify(pipe, syscall.SIGPIPE) // the write fails instead
+	return ctx, func() {
+		signal.Stop(pipe)
+		stop()
+	}
 }
 
 // Close stops the servers and leaves nothing behind.

@@ -94,6 +94,11 @@ func loadConfig(path string) (*config.Config, error) {
 }
 
 func serve(ctx context.Context, e *Env, cfg *config.Config, file watched, address string, log *slog.Logger) error {
+	// From here to the end: a SIGHUP that nobody waits for would end the
+	// process, with requests in flight.
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
 	b, err := newBroker(ctx, cfg, e.Now, log)
 	if err != nil {
 		return err
@@ -111,7 +116,7 @@ func serve(ctx context.Context, e *Env, cfg *config.Config, file watched, addres
 
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
-	go file.watch(watching, b)
+	go file.watch(watching, b, hup)
 	if err := b.serve(ctx, l); err != nil {
 		return err
 	}
@@ -126,10 +131,7 @@ type watched struct {
 }
 
 // watch puts the file in force whenever its content changes.
-func (f watched) watch(ctx context.Context, b *broker) {
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
+func (f watched) watch(ctx context.Context, b *broker, hup <-chan os.Signal) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 

@@ -50,6 +50,8 @@ type Broker struct {
 	sts    *mint.STS
 	now    func() time.Time
 	log    *slog.Logger
+
+	strangers strangers
 }
 
 // New returns a Broker that serves with cfg.Policy until SetPolicy.
@@ -185,6 +187,9 @@ func (b *Broker) record(ctx context.Context, entry audit.Entry, d rules.Decision
 }
 
 func (b *Broker) recordDenial(ctx context.Context, entry audit.Entry, d audit.Denial) (string, error) {
+	if !entry.Caller.Verified && !b.strangers.admit(b.now()) {
+		return "", nil
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
 	id, err := b.audit.Deny(ctx, entry, d)

@@ -3,24 +3,13 @@ package mint
 import (
 	"cmp"
 	"context"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/sha256"
-	"crypto/x509"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/big"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/stint-dev/stint/internal/store"
 )
@@ -29,14 +18,24 @@ const (
 	// DefaultOverlap is how long a key is published before it signs. It is far
 	// beyond the time for which verifiers may cache the key set.
 	DefaultOverlap = 24 * time.Hour
+	// DefaultLifetime is how long a stint token is valid.
+	DefaultLifetime = 5 * time.Minute
+	// MaxLifetime is the longest that a stint token may be valid.
+	MaxLifetime = time.Hour
 	// publishAfter is how long a key stays published when its last token has
-	// expired: for verifiers whose clock is behind.
+	// expired: for verifiers whose clock is behind (STS allows 5 minutes), and
+	// for brokers on the same store that are configured with a longer lifetime.
 	publishAfter = time.Hour
-	rsaBits      = 2048
 )
 
-// ErrNoKey is that no key may sign now.
-var ErrNoKey = errors.New("there is no signing key")
+// The reasons why nothing can be signed.
+var (
+	// ErrNoKey: the store holds no key.
+	ErrNoKey = errors.New("there is no signing key")
+	// ErrStaleKeys: the store has not been read for so long that other brokers
+	// may have rotated the keys since.
+	ErrStaleKeys = errors.New("the signing keys have not been read from the store for too long")
+)
 
 // KeyStore keeps the signing keys, and is shared by all brokers of one issuer.
 type KeyStore interface {
@@ -48,11 +47,11 @@ type KeyStore interface {
 type KeysConfig struct {
 	Store         KeyStore
 	Algorithm     string        // ES256 or RS256
-	RotateEvery   time.Duration // how long one key signs
-	Overlap       time.Duration // how long a key is published before it signs; 0: DefaultOverlap
-	TokenLifetime time.Duration
+	RotateEvery   time.Duration // how long one key signs; if shorter than Overlap, Overlap counts
+	Overlap       time.Duration // how long a key is published before it signs, at least twice what verifiers may cache; 0: DefaultOverlap
+	TokenLifetime time.Duration // the longest of any token, at most MaxLifetime; 0: DefaultLifetime
 	Now           func() time.Time
-	Log           *slog.Logger
+	Log           *slog.Logger // nil: none
 }
 
 // Keys are the broker's signing keys. They are kept in the store and rotated
@@ -60,13 +59,26 @@ type KeysConfig struct {
 // whose key it cannot know. They are safe for concurrent use.
 type Keys struct {
 	cfg  KeysConfig
+	mu   sync.Mutex // one Maintain at a time, or an older view could replace a newer one
 	ring atomic.Pointer[ring]
 }
 
 // NewKeys loads the keys, and makes the first one where there is none.
 func NewKeys(ctx context.Context, cfg KeysConfig) (*Keys, error) {
-	if cfg.Overlap == 0 {
-		cfg.Overlap = DefaultOverlap
+	cfg.Overlap = cmp.Or(cfg.Overlap, DefaultOverlap)
+	cfg.TokenLifetime = cmp.Or(cfg.TokenLifetime, DefaultLifetime)
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	switch {
+	case cfg.Store == nil || cfg.Now == nil:
+		return nil, errors.New("preparing the signing keys: expected a store and a clock")
+	case !slices.Contains(algorithms, cfg.Algorithm):
+		return nil, fmt.Errorf("preparing the signing keys: expected the algorithm ES256 or RS256, found %q", cfg.Algorithm)
+	case cfg.RotateEvery <= 0 || cfg.Overlap < 0:
+		return nil, fmt.Errorf("preparing the signing keys: expected a rotation and an overlap above 0, found %s and %s", cfg.RotateEvery, cfg.Overlap)
+	case cfg.TokenLifetime < 0 || cfg.TokenLifetime > MaxLifetime:
+		return nil, fmt.Errorf("preparing the signing keys: expected a token lifetime of at most %s, found %s", MaxLifetime, cfg.TokenLifetime)
 	}
 	k := &Keys{cfg: cfg}
 	if err := k.Maintain(ctx); err != nil {
@@ -76,33 +88,72 @@ func NewKeys(ctx context.Context, cfg KeysConfig) (*Keys, error) {
 }
 
 // Maintain brings the keys to where the schedule has them now, and loads what
-// other brokers on the same store did. Call it every minute or so.
+// other brokers on the same store did. Call it every few minutes: a key must
+// be in every broker's key set long before it signs. After an error the keys
+// stay as they were.
 func (k *Keys) Maintain(ctx context.Context) error {
-	now := k.cfg.Now()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	loaded := k.now()
 	keys, err := k.cfg.Store.SigningKeys(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the signing keys: %w", err)
 	}
-	if k.successorDue(keys, now) || len(k.retired(keys, now)) > 0 {
-		keys, err = k.cfg.Store.UpdateSigningKeys(ctx, func(current []store.SigningKey) (add []store.SigningKey, drop []string, err error) {
-			if k.successorDue(current, now) {
-				if add, err = k.successor(current, now); err != nil {
-					return nil, nil, err
-				}
-			}
-			return add, k.retired(current, now), nil
-		})
-		if err != nil {
+	due := k.successorDue(keys, loaded)
+	if due || len(k.retired(keys, loaded)) > 0 {
+		if keys, err = k.rotate(ctx, due); err != nil {
 			return fmt.Errorf("rotating the signing keys: %w", err)
 		}
 	}
-	r, err := newRing(keys)
+	r, err := newRing(keys, loaded)
 	if err != nil {
 		return err
 	}
 	k.ring.Store(r)
 	return nil
 }
+
+// rotate changes the keys in the store to what the schedule says.
+func (k *Keys) rotate(ctx context.Context, due bool) ([]store.SigningKey, error) {
+	// An RSA key takes long to find, and no record can be written meanwhile
+	// once the transaction has begun.
+	fresh := sync.OnceValues(func() (store.SigningKey, error) { return generate(k.cfg.Algorithm) })
+	if due {
+		if _, err := fresh(); err != nil {
+			return nil, err
+		}
+	}
+	var add []store.SigningKey
+	var drop []string
+	keys, err := k.cfg.Store.UpdateSigningKeys(ctx, func(current []store.SigningKey) ([]store.SigningKey, []string, error) {
+		// Other brokers may have changed the keys, and the time may have passed
+		// that the transaction waited: the overlap begins now.
+		now := k.now()
+		add, drop = nil, k.retired(current, now)
+		if k.successorDue(current, now) {
+			next, err := fresh()
+			if err != nil {
+				return nil, nil, err
+			}
+			add = []store.SigningKey{k.schedule(next, current, now)}
+		}
+		return add, drop, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range add {
+		k.cfg.Log.Info("a new signing key is published", "kid", key.KeyID, "alg", key.Algorithm, "signs_from", key.SignFrom)
+	}
+	for _, kid := range drop {
+		k.cfg.Log.Info("a signing key is no longer published", "kid", kid)
+	}
+	return keys, nil
+}
+
+// now is without a monotonic reading, which stands still while a machine is
+// suspended, and would have it believe that its view of the keys is fresh.
+func (k *Keys) now() time.Time { return k.cfg.Now().Round(0) }
 
 // inOrder are the keys by the time from which they sign. Each signs until the
 // next one does, however late that is: a key that verifiers know beats one
@@ -130,9 +181,9 @@ func (k *Keys) successorDue(keys []store.SigningKey, now time.Time) bool {
 // end is when the schedule has a key stop signing.
 func (k *Keys) end(key store.SigningKey) time.Time { return key.SignFrom.Add(k.cfg.RotateEvery) }
 
-// successor makes the next key. The first of all signs at once, since nobody
-// can have cached a set without it.
-func (k *Keys) successor(keys []store.SigningKey, now time.Time) ([]store.SigningKey, error) {
+// schedule sets when the next key signs. The first of all signs at once, since
+// nobody can have cached a set without it.
+func (k *Keys) schedule(key store.SigningKey, keys []store.SigningKey, now time.Time) store.SigningKey {
 	from := now
 	if len(keys) > 0 {
 		newest := inOrder(keys)[len(keys)-1]
@@ -141,15 +192,10 @@ func (k *Keys) successor(keys []store.SigningKey, now time.Time) ([]store.Signin
 			from = k.end(newest)
 		}
 	}
-	key, err := generate(k.cfg.Algorithm)
-	if err != nil {
-		return nil, err
-	}
 	key.Created, key.SignFrom = now, from
 	key.SignUntil = k.end(key)
 	key.PublishUntil = key.SignUntil.Add(k.cfg.TokenLifetime + publishAfter)
-	k.cfg.Log.Info("a new signing key is published", "kid", key.KeyID, "alg", key.Algorithm, "signs_from", from)
-	return []store.SigningKey{key}, nil
+	return key
 }
 
 // retired are the ids of the keys whose last token has expired everywhere.
@@ -166,7 +212,8 @@ func (k *Keys) retired(keys []store.SigningKey, now time.Time) []string {
 }
 
 // JWKS is the public key set as JSON (RFC 7517): every key that signs, will
-// sign, or whose tokens may still be alive.
+// sign, or whose tokens may still be alive. It must not be changed. Verifiers
+// may cache it for less than half the overlap.
 func (k *Keys) JWKS() []byte { return k.ring.Load().jwks }
 
 // Algorithms are those of the published keys.
@@ -180,139 +227,43 @@ func (k *Keys) Algorithms() []string {
 	return algs
 }
 
-// Ready says why nothing could be signed now.
+// Ready says why nothing could be signed now, or why the key set should not be
+// given out: half the overlap after it was read another broker's new key may be
+// missing in it, and what is left of the overlap is for the verifiers' caches.
 func (k *Keys) Ready() error {
-	_, err := k.signer()
-	return err
+	now := k.now()
+	if _, err := k.signer(now); err != nil {
+		return err
+	}
+	return k.fresh(now, k.cfg.Overlap/2)
 }
 
-// signer is the key that signs now.
-func (k *Keys) signer() (signingKey, error) {
-	now := k.cfg.Now()
+// signer is the key that signs at a time.
+func (k *Keys) signer(now time.Time) (signingKey, error) {
+	// Whatever another broker made since the view was loaded signs an overlap
+	// later at the earliest. Until then the view knows who signs; after that it
+	// could sign with a key that is published nowhere any more.
+	if err := k.fresh(now, k.cfg.Overlap); err != nil {
+		return signingKey{}, err
+	}
 	keys := k.ring.Load().keys
-	for i := len(keys) - 1; i >= 0; i-- {
+	if len(keys) == 0 {
+		return signingKey{}, ErrNoKey
+	}
+	for i := len(keys) - 1; i > 0; i-- {
 		if !now.Before(keys[i].from) {
 			return keys[i], nil
 		}
 	}
-	return signingKey{}, ErrNoKey
+	// The oldest signs even if its time has not come: the clock of the broker
+	// that made it was ahead of this one's.
+	return keys[0], nil
 }
 
-// ring is one view of the keys. It never changes.
-type ring struct {
-	keys []signingKey // in order
-	jwks []byte
-}
-
-// signingKey is a key that can sign. Formatting it never shows the key.
-type signingKey struct {
-	id      string
-	from    time.Time
-	method  jwt.SigningMethod
-	private crypto.Signer
-}
-
-func (k signingKey) String() string   { return "signing key " + k.id }
-func (k signingKey) GoString() string { return k.String() }
-
-func newRing(keys []store.SigningKey) (*ring, error) {
-	r := &ring{}
-	set := struct {
-		Keys []map[string]string `json:"keys"`
-	}{}
-	for _, key := range inOrder(keys) {
-		parsed, err := x509.ParsePKCS8PrivateKey(key.PrivateKey)
-		if err != nil {
-			return nil, fmt.Errorf("reading the signing key %s: %w", key.KeyID, err)
-		}
-		private, ok := parsed.(crypto.Signer)
-		if !ok {
-			return nil, fmt.Errorf("reading the signing key %s: expected a key that signs, found %T", key.KeyID, parsed)
-		}
-		public, err := jwk(private.Public())
-		if err != nil {
-			return nil, fmt.Errorf("reading the signing key %s: %w", key.KeyID, err)
-		}
-		method := jwt.GetSigningMethod(key.Algorithm)
-		if method == nil || !fits(key.Algorithm, private) {
-			return nil, fmt.Errorf("reading the signing key %s: %T does not sign %s", key.KeyID, parsed, key.Algorithm)
-		}
-		public["kid"], public["use"], public["alg"] = key.KeyID, "sig", key.Algorithm
-		set.Keys = append(set.Keys, public)
-		r.keys = append(r.keys, signingKey{id: key.KeyID, from: key.SignFrom, method: method, private: private})
+// fresh refuses a view of the keys that was read this long ago.
+func (k *Keys) fresh(now time.Time, limit time.Duration) error {
+	if age := now.Sub(k.ring.Load().loaded); age >= limit {
+		return fmt.Errorf("%w: for %s, and at most %s is safe", ErrStaleKeys, age.Truncate(time.Second), limit)
 	}
-	var err error
-	if r.jwks, err = json.Marshal(set); err != nil {
-		return nil, fmt.Errorf("encoding the key set: %w", err)
-	}
-	return r, nil
-}
-
-func fits(algorithm string, key crypto.Signer) bool {
-	switch k := key.(type) {
-	case *ecdsa.PrivateKey:
-		return algorithm == "ES256" && k.Curve == elliptic.P256()
-	case *rsa.PrivateKey:
-		return algorithm == "RS256"
-	}
-	return false
-}
-
-func generate(algorithm string) (store.SigningKey, error) {
-	var (
-		private crypto.Signer
-		err     error
-	)
-	switch algorithm {
-	case "ES256":
-		private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	case "RS256":
-		private, err = rsa.GenerateKey(rand.Reader, rsaBits)
-	default:
-		return store.SigningKey{}, fmt.Errorf("making a signing key: expected ES256 or RS256, found %q", algorithm)
-	}
-	if err != nil {
-		return store.SigningKey{}, fmt.Errorf("making a signing key: %w", err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		return store.SigningKey{}, fmt.Errorf("encoding a signing key: %w", err)
-	}
-	public, err := jwk(private.Public())
-	if err != nil {
-		return store.SigningKey{}, err
-	}
-	id, err := thumbprint(public)
-	if err != nil {
-		return store.SigningKey{}, err
-	}
-	return store.SigningKey{KeyID: id, Algorithm: algorithm, PrivateKey: der}, nil
-}
-
-// jwk is a public key with the members that RFC 7638 section 3.2 requires.
-func jwk(public crypto.PublicKey) (map[string]string, error) {
-	b64 := base64.RawURLEncoding.EncodeToString
-	switch p := public.(type) {
-	case *ecdsa.PublicKey:
-		point, err := p.Bytes() // 4, x, y
-		if err != nil {
-			return nil, fmt.Errorf("encoding a public key: %w", err)
-		}
-		size := (len(point) - 1) / 2
-		return map[string]string{"kty": "EC", "crv": p.Curve.Params().Name, "x": b64(point[1 : 1+size]), "y": b64(point[1+size:])}, nil
-	case *rsa.PublicKey:
-		return map[string]string{"kty": "RSA", "n": b64(p.N.Bytes()), "e": b64(big.NewInt(int64(p.E)).Bytes())}, nil
-	}
-	return nil, fmt.Errorf("encoding a public key: expected EC or RSA, found %T", public)
-}
-
-// thumbprint is RFC 7638: the members in lexical order, without white space,
-// which is how encoding/json writes a map.
-func thumbprint(jwk map[string]string) (string, error) {
-	data, err := json.Marshal(jwk)
-	if err != nil {
-		return "", fmt.Errorf("encoding a public key: %w", err)
-	}
-	sum := sha256.Sum256(data)
-	return base64.RawURLEncoding.EncodeToString(sum[:]), nil
+	return nil
 }

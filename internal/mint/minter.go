@@ -4,6 +4,7 @@
 package mint
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -31,6 +32,9 @@ type Token struct {
 	Raw      string
 	ID       string // jti
 	KeyID    string
+	Subject  string
+	Audience string
+	Role     string // the one role that it may buy
 	IssuedAt time.Time
 	Expires  time.Time
 }
@@ -41,17 +45,26 @@ func (t Token) String() string { return fmt.Sprintf("stint token %s", t.ID) }
 // GoString leaves the token itself out.
 func (t Token) GoString() string { return t.String() }
 
+// Format leaves the token itself out under every verb: %d would not ask String.
+func (t Token) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, t.String()) }
+
 // LogValue leaves the token itself out.
 func (t Token) LogValue() slog.Value { return slog.StringValue(t.String()) }
 
 // MarshalText leaves the token itself out.
 func (t Token) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
+// errNotRecorded is that something was asked for that no record stands behind.
+var errNotRecorded = errors.New("expected a recorded grant, found none")
+
 // Config is what a Minter stands on.
 type Config struct {
-	Issuer   string // the iss
+	// Issuer is the iss. It must be none of the issuers of job tokens: what
+	// keeps a stint token from being taken for a job token is that nobody
+	// trusts the broker's own issuer there.
+	Issuer   string
 	Keys     *Keys
-	Lifetime time.Duration // of a token: minutes
+	Lifetime time.Duration // of a token: minutes, and no more than the Keys' TokenLifetime; 0: DefaultLifetime
 	Now      func() time.Time
 	Rand     io.Reader // of token ids; nil means crypto/rand
 }
@@ -61,6 +74,7 @@ type Minter struct{ cfg Config }
 
 // New returns a Minter.
 func New(cfg Config) *Minter {
+	cfg.Lifetime = cmp.Or(cfg.Lifetime, DefaultLifetime)
 	if cfg.Rand == nil {
 		cfg.Rand = rand.Reader
 	}
@@ -73,9 +87,17 @@ func New(cfg Config) *Minter {
 func (m *Minter) Sign(r audit.Recorded) (Token, error) {
 	grant := r.Grant()
 	if r.ID() == "" || grant.Role() == "" || grant.Subject() == "" || grant.Audience() == "" {
-		return Token{}, errors.New("signing a stint token: expected a recorded grant, found none")
+		return Token{}, fmt.Errorf("signing a stint token: %w", errNotRecorded)
 	}
-	key, err := m.cfg.Keys.signer()
+	if m.cfg.Issuer == "" {
+		return Token{}, errors.New("signing a stint token: expected an issuer, found none")
+	}
+	// A longer-lived token would outlive the publication of its key.
+	if most := m.cfg.Keys.cfg.TokenLifetime; m.cfg.Lifetime < time.Second || m.cfg.Lifetime > most {
+		return Token{}, fmt.Errorf("signing a stint token: expected a lifetime from 1s to %s, which the keys are kept for, found %s", most, m.cfg.Lifetime)
+	}
+	now := m.cfg.Now().UTC().Truncate(time.Second)
+	key, err := m.cfg.Keys.signer(now)
 	if err != nil {
 		return Token{}, fmt.Errorf("signing a stint token: %w", err)
 	}
@@ -83,8 +105,11 @@ func (m *Minter) Sign(r audit.Recorded) (Token, error) {
 	if _, err := io.ReadFull(m.cfg.Rand, id[:]); err != nil {
 		return Token{}, fmt.Errorf("signing a stint token: making its id: %w", err)
 	}
-	now := m.cfg.Now().UTC().Truncate(time.Second)
-	t := Token{ID: hex.EncodeToString(id[:]), KeyID: key.id, IssuedAt: now, Expires: now.Add(m.cfg.Lifetime)}
+	t := Token{
+		ID: hex.EncodeToString(id[:]), KeyID: key.id,
+		Subject: grant.Subject(), Audience: grant.Audience(), Role: grant.Role(),
+		IssuedAt: now, Expires: now.Add(m.cfg.Lifetime),
+	}
 
 	claims := sessionClaims(grant.Session())
 	claims["iss"] = m.cfg.Issuer

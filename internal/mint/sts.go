@@ -1,6 +1,7 @@
 package mint
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,27 +9,22 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
-	"github.com/aws/smithy-go"
 
 	"github.com/stint-dev/stint/internal/audit"
 )
 
 const (
-	// maxAttempts is how often STS is asked for one purchase.
-	maxAttempts = 4
-	// maxBackoff is the longest pause between two attempts.
-	maxBackoff = 2 * time.Second
-	// maxSTSAnswer bounds an answer of STS, in bytes.
-	maxSTSAnswer = 1 << 20
+	// maxSTSAnswer bounds an answer of STS, in bytes: a session token has at
+	// most 4096, and nothing else in an answer is longer.
+	maxSTSAnswer = 64 << 10
 )
 
 // Credentials are AWS credentials. Formatting and logging them never shows the
@@ -57,36 +53,28 @@ func (c Credentials) String() string {
 // GoString leaves the secrets out.
 func (c Credentials) GoString() string { return c.String() }
 
+// Format leaves the secrets out under every verb: %d would not ask String.
+func (c Credentials) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
+
 // LogValue leaves the secrets out.
 func (c Credentials) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
 // MarshalText leaves the secrets out.
 func (c Credentials) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
-// STSError is an error as AWS STS answered it, word for word.
-type STSError struct {
-	Code       string
-	Message    string
-	HTTPStatus int
-	RequestID  string
-}
-
-func (e *STSError) Error() string {
-	return fmt.Sprintf("AWS STS answered %d %s: %s", e.HTTPStatus, e.Code, e.Message)
-}
-
 // STSConfig says where STS is.
 type STSConfig struct {
 	Region   string
 	Endpoint string                          // instead of the region's; may be empty
 	Timeout  time.Duration                   // of one purchase, retries included; 0: 10 seconds
-	HTTP     *http.Client                    // nil: a default one
+	HTTP     *http.Client                    // nil: a default one. Redirects are never followed
 	Backoff  func(attempt int) time.Duration // the pause before another attempt; nil: exponential with jitter
-	Log      *slog.Logger
+	Log      *slog.Logger                    // nil: none
 }
 
 // STS buys AWS credentials with stint tokens. It needs no AWS credentials of
-// its own and never looks for any. It is safe for concurrent use.
+// its own and never looks for any: no profile, no environment, no metadata
+// service. It is safe for concurrent use.
 type STS struct {
 	client  *sts.Client
 	timeout time.Duration
@@ -100,11 +88,15 @@ func NewSTS(cfg STSConfig) *STS {
 	if cfg.HTTP == nil {
 		cfg.HTTP = defaultHTTP()
 	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	// Not config.LoadDefaultConfig, which reads the environment and ~/.aws.
 	options := sts.Options{
 		Region:      cfg.Region,
 		Credentials: aws.AnonymousCredentials{},
-		HTTPClient:  bounded{cfg.HTTP},
-		Retryer:     newRetryer(cfg.Backoff),
+		HTTPClient:  newBounded(cfg.HTTP),
+		Retryer:     newRetryer(cfg.Backoff, cfg.Log),
 	}
 	if cfg.Endpoint != "" {
 		options.BaseEndpoint = &cfg.Endpoint
@@ -122,32 +114,55 @@ func defaultHTTP() *http.Client {
 		IdleConnTimeout:       90 * time.Second,
 		ForceAttemptHTTP2:     true,
 	}
-	return &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error {
-		return http.ErrUseLastResponse // the request holds a token, which goes nowhere else
-	}}
+	return &http.Client{Transport: t}
 }
 
-// bounded cuts answers that no STS sends.
-type bounded struct{ client *http.Client }
+// bounded cuts answers that no STS sends, and follows no redirects: the request
+// holds a token, which goes nowhere else.
+type bounded struct{ client http.Client }
 
+func newBounded(c *http.Client) bounded {
+	b := bounded{*c}
+	b.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return b
+}
+
+// Do reads the whole answer before the SDK sees any of it. The SDK closes the
+// request's body as soon as Do returns, which cuts the connection of an answer
+// that is still coming.
 func (b bounded) Do(r *http.Request) (*http.Response, error) {
 	resp, err := b.client.Do(r)
 	if err != nil {
 		return nil, err
 	}
-	resp.Body = struct {
-		io.Reader
-		io.Closer
-	}{io.LimitReader(resp.Body, maxSTSAnswer), resp.Body}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxSTSAnswer+1))
+	if closeErr := resp.Body.Close(); err == nil {
+		err = closeErr
+	}
+	if len(body) > maxSTSAnswer {
+		return nil, &AnswerError{
+			HTTPStatus: resp.StatusCode, Detail: fmt.Sprintf("it has more than %d bytes", maxSTSAnswer),
+			Temporary: temporaryStatus(resp.StatusCode),
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the answer: %w", err)
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(body))
 	return resp, nil
 }
 
 // Buy trades the stint token of a recorded grant for AWS credentials of the
-// role that it names. An answer that AWS gave is an *STSError.
+// role that it names. The error is an *STSError where AWS STS answered with
+// one, an *AnswerError where something else came back, and the context's error
+// where time ran out.
 func (s *STS) Buy(ctx context.Context, r audit.Recorded, t Token) (Credentials, error) {
 	grant := r.Grant()
 	if r.ID() == "" || grant.Role() == "" {
-		return Credentials{}, errors.New("buying AWS credentials: expected a recorded grant, found none")
+		return Credentials{}, fmt.Errorf("buying AWS credentials: %w", errNotRecorded)
+	}
+	if t.Raw == "" || t.Role != grant.Role() || t.Subject != grant.Subject() {
+		return Credentials{}, errors.New("buying AWS credentials: expected the stint token of this grant, found another")
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -167,14 +182,23 @@ func (s *STS) Buy(ctx context.Context, r audit.Recorded, t Token) (Credentials, 
 	}
 	out, err := s.client.AssumeRoleWithWebIdentity(ctx, in)
 	if err != nil {
-		return Credentials{}, fmt.Errorf("buying AWS credentials: %w", stsError(err))
+		return Credentials{}, fmt.Errorf("buying AWS credentials: %w", failure(ctx, err, t))
 	}
 	c, err := credentialsOf(out, grant.Role())
 	if err != nil {
 		return Credentials{}, fmt.Errorf("buying AWS credentials: %w", err)
 	}
+	c.RequestID = strings.ReplaceAll(c.RequestID, t.Raw, withoutToken) // it is logged
 	return c, nil
 }
+
+// What the API reference says of the characters and the length of
+// Credentials.AccessKeyId, and of a session's name. Both are logged, so nothing
+// else may pass for them: a token is longer, or has dots.
+var (
+	accessKeyID = regexp.MustCompile(`^[A-Za-z0-9_]{1,128}$`)
+	sessionName = regexp.MustCompile(`^[A-Za-z0-9_+=,.@-]{1,64}$`)
+)
 
 // credentialsOf reads an answer. Credentials of another role than the one that
 // is on record are refused: whoever answered is not to be believed.
@@ -182,10 +206,16 @@ func credentialsOf(out *sts.AssumeRoleWithWebIdentityOutput, role string) (Crede
 	c, user := out.Credentials, out.AssumedRoleUser
 	if c == nil || user == nil || aws.ToString(c.AccessKeyId) == "" || aws.ToString(c.SecretAccessKey) == "" ||
 		aws.ToString(c.SessionToken) == "" || c.Expiration == nil {
-		return Credentials{}, errors.New("the answer of AWS STS holds no credentials")
+		return Credentials{}, &AnswerError{HTTPStatus: http.StatusOK, Detail: "it holds no credentials"}
 	}
-	if !isSessionOf(aws.ToString(user.Arn), role) {
-		return Credentials{}, fmt.Errorf("expected a session of %s, found %.200q", role, aws.ToString(user.Arn))
+	want := sessionsOf(role)
+	name, ok := strings.CutPrefix(aws.ToString(user.Arn), want)
+	if want == "" || !ok || !sessionName.MatchString(name) {
+		// What it says instead is not quoted: it is not AWS that says it.
+		return Credentials{}, &AnswerError{HTTPStatus: http.StatusOK, Detail: "its credentials are of no session " + want + "NAME"}
+	}
+	if !accessKeyID.MatchString(*c.AccessKeyId) {
+		return Credentials{}, &AnswerError{HTTPStatus: http.StatusOK, Detail: "its access key id is none"}
 	}
 	got := Credentials{
 		AccessKeyID:      *c.AccessKeyId,
@@ -205,62 +235,14 @@ func credentialsOf(out *sts.AssumeRoleWithWebIdentityOutput, role string) (Crede
 	return got, nil
 }
 
-// isSessionOf reports whether assumed is a session's ARN of the role,
-// arn:aws:sts::ACCOUNT:assumed-role/NAME/SESSION without the role's path.
-func isSessionOf(assumed, role string) bool {
+// sessionsOf is how the ARNs of a role's sessions begin,
+// arn:PARTITION:sts::ACCOUNT:assumed-role/ROLE/ without the role's path. It is
+// empty if role is no role's ARN.
+func sessionsOf(role string) string {
 	r := strings.SplitN(role, ":", 6)
-	a := strings.SplitN(assumed, ":", 6)
-	if len(r) != 6 || len(a) != 6 {
-		return false
+	if len(r) != 6 || r[2] != "iam" || !strings.HasPrefix(r[5], "role/") {
+		return ""
 	}
 	name := r[5][strings.LastIndexByte(r[5], '/')+1:]
-	return a[0] == "arn" && a[1] == r[1] && a[2] == "sts" && a[4] == r[4] && strings.HasPrefix(a[5], "assumed-role/"+name+"/")
-}
-
-// stsError is an error as AWS answered it; other errors stay as they are, but
-// for the URL in them.
-func stsError(err error) error {
-	var api smithy.APIError
-	if !errors.As(err, &api) {
-		return err
-	}
-	e := &STSError{Code: api.ErrorCode(), Message: api.ErrorMessage()}
-	var resp *awshttp.ResponseError
-	if errors.As(err, &resp) {
-		e.HTTPStatus, e.RequestID = resp.HTTPStatusCode(), resp.ServiceRequestID()
-	}
-	if e.HTTPStatus < http.StatusBadRequest || e.Code == "" || e.Code == "UnknownError" {
-		return fmt.Errorf("expected an answer of AWS STS, found status %d: %w", e.HTTPStatus, err)
-	}
-	return e
-}
-
-// newRetryer retries what is transient and never a denial.
-func newRetryer(backoff func(int) time.Duration) aws.Retryer {
-	return retry.NewStandard(func(o *retry.StandardOptions) {
-		o.MaxAttempts = maxAttempts
-		o.MaxBackoff = maxBackoff
-		if backoff != nil {
-			o.Backoff = retry.BackoffDelayerFunc(func(attempt int, _ error) (time.Duration, error) { return backoff(attempt), nil })
-		}
-		o.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(retryable)}, o.Retryables...)
-	})
-}
-
-// retryable adds to what the SDK retries the two ways in which STS says that
-// it could not fetch our key set. The SDK's own rules decide on all else.
-func retryable(err error) aws.Ternary {
-	var api smithy.APIError
-	if !errors.As(err, &api) {
-		return aws.UnknownTernary
-	}
-	switch api.ErrorCode() {
-	case "IDPCommunicationError":
-		return aws.TrueTernary
-	case "InvalidIdentityToken":
-		return aws.BoolTernary(strings.HasPrefix(api.ErrorMessage(), "Couldn't retrieve verification key"))
-	case "AccessDenied", "ExpiredTokenException", "ValidationError", "PackedPolicyTooLarge":
-		return aws.FalseTernary
-	}
-	return aws.UnknownTernary
+	return "arn:" + r[1] + ":sts::" + r[4] + ":assumed-role/" + name + "/"
 }

@@ -41,10 +41,28 @@ type Config struct {
 	Log    *slog.Logger
 }
 
+// MaxInFlight is how many requests the doors work on at once. Each may wait for
+// AWS, or for an issuer's keys, for seconds; more than these answer 503.
+const MaxInFlight = 1000
+
 // Server serves the doors.
 type Server struct {
-	cfg Config
-	mux *http.ServeMux
+	cfg      Config
+	mux      *http.ServeMux
+	inFlight chan struct{}
+}
+
+func (s *Server) bounded(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case s.inFlight <- struct{}{}:
+			defer func() { <-s.inFlight }()
+			h(w, r)
+		default:
+			w.Header().Set("Retry-After", "1")
+			http.Error(w, "too many requests at once", http.StatusServiceUnavailable)
+		}
+	}
 }
 
 // New returns the handler of all doors, below the path of cfg.Issuer.
@@ -53,14 +71,14 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the issuer %q: %w", cfg.Issuer, err)
 	}
-	s := &Server{cfg: cfg, mux: http.NewServeMux()}
+	s := &Server{cfg: cfg, mux: http.NewServeMux(), inFlight: make(chan struct{}, MaxInFlight)}
 	base := strings.TrimSuffix(issuer.EscapedPath(), "/")
 
 	s.mux.HandleFunc("GET "+base+"/.well-known/openid-configuration", s.discovery)
 	s.mux.HandleFunc("GET "+base+"/.well-known/jwks", s.jwks)
-	s.mux.HandleFunc(base+"/token", s.token)
-	s.mux.HandleFunc(base+"/aws/sts", s.sts)
-	s.mux.HandleFunc(base+"/aws/sts/{$}", s.sts) // SDKs append a slash to their endpoint
+	s.mux.HandleFunc(base+"/token", s.bounded(s.token))
+	s.mux.HandleFunc(base+"/aws/sts", s.bounded(s.sts))
+	s.mux.HandleFunc(base+"/aws/sts/{$}", s.bounded(s.sts)) // SDKs append a slash to their endpoint
 	s.mux.HandleFunc("GET "+base+"/healthz", s.healthz)
 	s.mux.HandleFunc("GET "+base+"/readyz", s.readyz)
 	if base != "" { // probes come to the listener itself, not through the public URL
@@ -79,13 +97,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 				panic(v)
 			}
-			s.cfg.Log.Error("a request panicked", "path", r.URL.Path, "panic", v, "stack", string(debug.Stack()))
+			s.cfg.Log.Error("a request panicked", "pattern", r.Pattern, "panic", v, "stack", string(debug.Stack()))
 			if rec.status == 0 {
 				http.Error(rec, "internal error", http.StatusInternalServerError)
 			}
 		}
-		// The query is not logged: a client may have put a token there.
-		s.cfg.Log.Debug("request", "method", r.Method, "path", r.URL.Path, "status", rec.status,
+		// The URL is not logged: a client may have put a token there.
+		s.cfg.Log.Debug("request", "method", r.Method, "pattern", r.Pattern, "status", rec.status,
 			"remote", r.RemoteAddr, "ms", s.cfg.Now().Sub(start).Milliseconds())
 	}()
 	h := rec.Header()

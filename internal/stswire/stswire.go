@@ -41,13 +41,22 @@ type Error struct {
 	Status  int // of HTTP
 	Code    string
 	Message string
+	// Log is the message without the values that the caller sent: one of them
+	// may be a token in the wrong place. Empty: Message holds none.
+	Log string
 }
 
-func (e *Error) Error() string { return e.Code + ": " + e.Message }
+// Error is for logs and records.
+func (e *Error) Error() string {
+	if e.Log != "" {
+		return e.Code + ": " + e.Log
+	}
+	return e.Code + ": " + e.Message
+}
 
 // The errors that stand before any operation is looked at.
 func noAction() *Error {
-	return &Error{http.StatusBadRequest, "MissingAction", "The request must contain the parameter Action."}
+	return &Error{Status: http.StatusBadRequest, Code: "MissingAction", Message: "The request must contain the parameter Action."}
 }
 
 // InvalidAction is the answer to an operation that is not served.
@@ -55,12 +64,16 @@ func InvalidAction(action, version string) *Error {
 	if version == "" {
 		version = "NO_VERSION_SPECIFIED"
 	}
-	return &Error{http.StatusBadRequest, "InvalidAction", fmt.Sprintf("Could not find operation %s for version %s", cut(action), cut(version))}
+	return &Error{Status: http.StatusBadRequest, Code: "InvalidAction",
+		Message: fmt.Sprintf("Could not find operation %s for version %s", cut(action), cut(version)),
+		Log:     "the operation is not served"}
 }
+
+func malformedInput() *Error { return &Error{Status: http.StatusBadRequest, Code: "MalformedInput"} }
 
 // Validation is one or several broken constraints.
 func Validation(message string) *Error {
-	return &Error{http.StatusBadRequest, "ValidationError", message}
+	return &Error{Status: http.StatusBadRequest, Code: "ValidationError", Message: message}
 }
 
 // Action is the operation that a form names.
@@ -117,7 +130,7 @@ func ParseAssumeRoleWithWebIdentity(form url.Values) (AssumeRoleWithWebIdentity,
 	if form.Has("DurationSeconds") {
 		seconds, err := strconv.ParseInt(form.Get("DurationSeconds"), 10, 32)
 		if err != nil {
-			return in, &Error{http.StatusBadRequest, "MalformedInput", ""}
+			return in, malformedInput()
 		}
 		c.number("durationSeconds", seconds, MinDuration, MaxDuration)
 		in.Duration = time.Duration(seconds) * time.Second
@@ -127,11 +140,12 @@ func ParseAssumeRoleWithWebIdentity(form url.Values) (AssumeRoleWithWebIdentity,
 		return in, err
 	}
 	if in.PolicyARNs = arns; len(arns) > MaxPolicyARNs {
-		c.fail("Value '[%d members]' at 'policyArns' failed to satisfy constraint: Member must have length less than or equal to %d", len(arns), MaxPolicyARNs)
+		c.fail(fmt.Sprintf("Value '[%d members]'", len(arns)), "policyArns", "Member must have length less than or equal to %d", MaxPolicyARNs)
+		arns = nil // whoever sends thousands gets one sentence back
 	}
 	for i, arn := range arns {
 		if n := utf8.RuneCountInString(arn); n < 20 || n > 2048 {
-			c.fail("Value '%s' at 'policyArns.%d.member.arn' failed to satisfy constraint: Member must have length between 20 and 2048", cut(arn), i+1)
+			c.fail("Value '"+cut(arn)+"'", fmt.Sprintf("policyArns.%d.member.arn", i+1), "Member must have length between 20 and 2048")
 		}
 	}
 	if len(c) > 0 {
@@ -141,7 +155,8 @@ func ParseAssumeRoleWithWebIdentity(form url.Values) (AssumeRoleWithWebIdentity,
 		return in, Validation("Request ARN is invalid")
 	}
 	if p := form.Get("ProviderId"); p != "" && p != "www.amazon.com" && p != "graph.facebook.com" {
-		return in, Validation("Value '" + cut(p) + "' at 'providerId' is not a supported provider")
+		return in, &Error{Status: http.StatusBadRequest, Code: "ValidationError",
+			Message: "Value '" + cut(p) + "' at 'providerId' is not a supported provider", Log: "the providerId is not supported"}
 	}
 	return in, nil
 }
@@ -161,7 +176,7 @@ func members(form url.Values, list string) ([]string, *Error) {
 		number, field, _ := strings.Cut(rest, ".")
 		n, err := strconv.Atoi(number)
 		if err != nil || n < 1 || field != "arn" {
-			return nil, &Error{http.StatusBadRequest, "MalformedInput", ""}
+			return nil, malformedInput()
 		}
 		all = append(all, member{n, v[0]})
 	}
@@ -174,16 +189,27 @@ func members(form url.Values, list string) ([]string, *Error) {
 }
 
 // constraints are the broken ones, in the order found.
-type constraints []string
+type constraints []constraint
 
-func (c *constraints) fail(format string, args ...any) { *c = append(*c, fmt.Sprintf(format, args...)) }
+type constraint struct{ value, broken string }
+
+func (c *constraints) fail(value, at, format string, args ...any) {
+	*c = append(*c, constraint{value, fmt.Sprintf(" at '%s' failed to satisfy constraint: ", at) + fmt.Sprintf(format, args...)})
+}
 
 func (c constraints) err() *Error {
 	plural := "s"
 	if len(c) == 1 {
 		plural = ""
 	}
-	return Validation(fmt.Sprintf("%d validation error%s detected: %s", len(c), plural, strings.Join(c, "; ")))
+	var shown, log []string
+	for _, broken := range c {
+		shown = append(shown, broken.value+broken.broken)
+		log = append(log, "Value"+broken.broken)
+	}
+	e := Validation(fmt.Sprintf("%d validation error%s detected: %s", len(c), plural, strings.Join(shown, "; ")))
+	e.Log = strings.Join(log, "; ")
+	return e
 }
 
 func (c *constraints) length(form url.Values, name string, least, most int) {
@@ -191,26 +217,27 @@ func (c *constraints) length(form url.Values, name string, least, most int) {
 	n := utf8.RuneCountInString(v)
 	switch {
 	case !form.Has(name):
-		c.fail("Value null at '%s' failed to satisfy constraint: Member must not be null", at)
+		c.fail("Value null", at, "Member must not be null")
 	case n < least:
-		c.fail("%s at '%s' failed to satisfy constraint: Member must have length greater than or equal to %d", shown(name, v), at, least)
+		c.fail(shown(name, v), at, "Member must have length greater than or equal to %d", least)
 	case n > most:
-		c.fail("%s at '%s' failed to satisfy constraint: Member must have length less than or equal to %d", shown(name, v), at, most)
+		c.fail(shown(name, v), at, "Member must have length less than or equal to %d", most)
 	}
 }
 
 func (c *constraints) pattern(form url.Values, name string, re *regexp.Regexp, source string) {
 	if v := form.Get(name); v != "" && !re.MatchString(v) {
-		c.fail("%s at '%s' failed to satisfy constraint: Member must satisfy regular expression pattern: %s", shown(name, v), member(name), source)
+		c.fail(shown(name, v), member(name), "Member must satisfy regular expression pattern: %s", source)
 	}
 }
 
 func (c *constraints) number(at string, v, least, most int64) {
+	value := fmt.Sprintf("Value '%d'", v)
 	switch {
 	case v < least:
-		c.fail("Value '%d' at '%s' failed to satisfy constraint: Member must have value greater than or equal to %d", v, at, least)
+		c.fail(value, at, "Member must have value greater than or equal to %d", least)
 	case v > most:
-		c.fail("Value '%d' at '%s' failed to satisfy constraint: Member must have value less than or equal to %d", v, at, most)
+		c.fail(value, at, "Member must have value less than or equal to %d", most)
 	}
 }
 
