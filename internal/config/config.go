@@ -22,6 +22,7 @@ const (
 	MaxRules   = 10_000
 	MaxIssuers = 100
 	maxDepth   = 20
+	maxKeys    = 1000 // of one mapping
 )
 
 // Config is what a file says.
@@ -36,6 +37,7 @@ type Config struct {
 	Rules         []Rule
 
 	file     string
+	lines    []string // of the file, for Locate
 	warnings Problems
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"net"
 	"net/netip"
 	"net/url"
@@ -45,6 +46,7 @@ func Parse(name string, data []byte) (*Config, error) {
 	}
 	r := &reader{cfg: c}
 	if body := r.parseTree(data); body != nil {
+		c.lines = strings.Split(string(data), "\n")
 		r.file(body)
 	}
 	if err := r.problems.Err(); err != nil {
@@ -55,28 +57,33 @@ func Parse(name string, data []byte) (*Config, error) {
 
 func (r *reader) file(body ast.Node) {
 	c := r.cfg
-	var haveIssuer, haveIssuers, haveRules bool
-	r.mapping(body, "", map[string]func(ast.Node){
-		"issuer":         func(n ast.Node) { haveIssuer = true; c.Issuer = r.brokerIssuer(n) },
+	missing := r.mapping(body, "", map[string]func(ast.Node){
+		"issuer":         func(n ast.Node) { c.Issuer = r.brokerIssuer(n) },
 		"listen":         func(n ast.Node) { c.Listen = r.listen(n) },
 		"store":          func(n ast.Node) { c.Store = r.store(n) },
 		"token_lifetime": func(n ast.Node) { c.TokenLifetime = r.duration(n, "token_lifetime", time.Minute, 15*time.Minute) },
 		"signing":        r.signing,
 		"aws":            r.aws,
-		"issuers":        func(n ast.Node) { haveIssuers = true; r.issuers(n) },
-		"rules":          func(n ast.Node) { haveRules = true; r.rules(n) },
+		"issuers":        r.issuers,
+		"rules":          r.rules,
 	})
 	start := pos(body)
-	if !haveIssuer {
+	if missing("issuer") {
 		r.failAt(start, "", "add issuer: https://stint.example.com", "the broker's own issuer is missing")
 	}
-	if !haveIssuers {
+	if missing("issuers") {
 		r.failAt(start, "", "add issuers: with the CI system whose tokens are accepted", "no issuers are configured")
 	}
-	if !haveRules {
+	if missing("rules") {
 		r.failAt(start, "", "add rules:, or rules: [] to deny everything", "there are no rules")
 	}
 	r.ruleIssuers()
+	for _, i := range c.Issuers {
+		if i.URL == c.Issuer && i.URL != "" {
+			r.failAt(i.Pos, "issuers."+i.Name, "trust the CI systems only",
+				"this is the broker's own issuer: whoever holds a stint token could exchange it for a fresh one without end")
+		}
+	}
 }
 
 func (r *reader) signing(n ast.Node) {
@@ -222,7 +229,7 @@ func (r *reader) issuers(n ast.Node) {
 		urls[issuer.URL] = e.key
 		r.cfg.Issuers = append(r.cfg.Issuers, issuer)
 	}
-	if len(all) == 0 && len(r.problems) == 0 {
+	if _, ok := n.(*ast.MappingNode); ok && len(all) == 0 {
 		r.fail(n, "issuers", "add the CI system whose tokens are accepted", "no issuers are configured")
 	}
 }
@@ -230,7 +237,7 @@ func (r *reader) issuers(n ast.Node) {
 func (r *reader) issuer(e entry, path string) Issuer {
 	i := Issuer{Name: e.key, Pos: e.pos}
 	var only ast.Node
-	r.mapping(e.value, path, map[string]func(ast.Node){
+	missing := r.mapping(e.value, path, map[string]func(ast.Node){
 		"url": func(n ast.Node) { i.URL = r.secureURL(n, path+".url") },
 		"audiences": func(n ast.Node) {
 			for _, t := range r.oneOrMore(n, path+".audiences") {
@@ -243,22 +250,33 @@ func (r *reader) issuer(e entry, path string) Issuer {
 				i.Audiences = append(i.Audiences, t.Value)
 			}
 		},
-		"only":      func(n ast.Node) { only = n; i.Only = r.matches(n, path+".only") },
-		"jwks_url":  func(n ast.Node) { i.JWKSURL = r.secureURL(n, path+".jwks_url") },
-		"jwks_file": func(n ast.Node) { t, _ := r.text(n, path+".jwks_file"); i.JWKSFile = t.Value },
+		"only":     func(n ast.Node) { only = n; i.Only = r.matches(n, path+".only") },
+		"jwks_url": func(n ast.Node) { i.JWKSURL = r.secureURL(n, path+".jwks_url") },
+		"jwks_file": func(n ast.Node) {
+			t, ok := r.text(n, path+".jwks_file")
+			if ok && t.Value == "" {
+				r.fail(n, path+".jwks_file", "name the file, or leave the key out", "the value is empty")
+			}
+			i.JWKSFile = t.Value
+		},
 		"platform": func(n ast.Node) {
 			i.Platform = identity.Platform(r.choice(n, path+".platform",
 				string(identity.GitHub), string(identity.GitLab), string(identity.Buildkite), string(identity.CircleCI)))
 		},
 	})
-	if i.Platform == identity.Generic {
-		i.Platform = identity.PlatformOf(i.URL)
+	// The platform says which claims name a tenant, so a wrong one would pass
+	// claims that the caller chooses for ones that the platform vouches for.
+	switch known := identity.PlatformOf(i.URL); {
+	case i.Platform == identity.Generic:
+		i.Platform = known
+	case known != identity.Generic && known != i.Platform:
+		r.failAt(e.pos, path+".platform", "leave platform out", "%s is %s, not %s", i.URL, known, i.Platform)
 	}
-	if i.URL == "" && len(r.problems) == 0 {
+	if missing("url") {
 		r.failAt(e.pos, path, "add url: https://token.actions.githubusercontent.com", "the issuer has no url")
 	}
-	if len(i.Audiences) == 0 {
-		r.failAt(e.pos, path, "add audiences: ["+r.cfg.Issuer+"]", "the issuer has no audiences: a token meant for somebody else would be accepted")
+	if missing("audiences") {
+		r.failAt(e.pos, path, "add audiences: ["+cmp.Or(r.cfg.Issuer, "https://stint.example.com")+"]", "the issuer has no audiences: a token meant for somebody else would be accepted")
 	}
 	if i.JWKSURL != "" && i.JWKSFile != "" {
 		r.failAt(e.pos, path, "keep one of them", "both jwks_url and jwks_file are given")
@@ -285,7 +303,7 @@ func (r *reader) matches(n ast.Node, path string) []Match {
 			all = append(all, m)
 		}
 	}
-	if len(all) == 0 && len(r.problems) == 0 {
+	if m, ok := n.(*ast.MappingNode); ok && len(m.Values) == 0 {
 		r.fail(n, path, "name a claim and its value", "nothing is matched")
 	}
 	return all

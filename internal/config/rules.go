@@ -8,8 +8,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml/ast"
-
-	"github.com/stint-dev/stint/internal/identity"
 )
 
 var ruleName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
@@ -41,9 +39,9 @@ func (r *reader) rules(n ast.Node) {
 
 func (r *reader) rule(n ast.Node, path string) Rule {
 	rule := Rule{Pos: pos(n)}
-	var matchNode, awsNode ast.Node
-	before := len(r.problems)
-	r.mapping(n, path, map[string]func(ast.Node){
+	var awsNode ast.Node
+	var issuers []Text
+	missing := r.mapping(n, path, map[string]func(ast.Node){
 		"name": func(n ast.Node) {
 			t, ok := r.text(n, path+".name")
 			if ok && !ruleName.MatchString(t.Value) {
@@ -53,11 +51,12 @@ func (r *reader) rule(n ast.Node, path string) Rule {
 		},
 		"effect": func(n ast.Node) { rule.Deny = r.choice(n, path+".effect", "allow", "deny") == "deny" },
 		"issuer": func(n ast.Node) {
-			for _, t := range r.oneOrMore(n, path+".issuer") {
+			issuers = r.oneOrMore(n, path+".issuer")
+			for _, t := range issuers {
 				rule.Issuers = append(rule.Issuers, t.Value)
 			}
 		},
-		"match": func(n ast.Node) { matchNode = n; rule.Match = r.matches(n, path+".match") },
+		"match": func(n ast.Node) { rule.Match = r.matches(n, path+".match") },
 		"when": func(n ast.Node) {
 			t, ok := r.text(n, path+".when")
 			if ok && strings.TrimSpace(t.Value) == "" {
@@ -68,16 +67,17 @@ func (r *reader) rule(n ast.Node, path string) Rule {
 		"audiences": func(n ast.Node) { rule.Audiences = r.oneOrMore(n, path+".audiences") },
 		"aws":       func(n ast.Node) { awsNode = n; rule.AWS = r.ruleAWS(n, path+".aws") },
 	})
-	if rule.Name == "" && len(r.problems) == before {
+	r.issuersOf = append(r.issuersOf, issuers)
+	if missing("name") {
 		r.failAt(rule.Pos, path, "add name: with a word that tells the rules apart", "the rule has no name")
 	}
 	switch {
 	case rule.Deny && (awsNode != nil || rule.Audiences != nil):
 		r.failAt(rule.Pos, path, "leave aws and audiences out", "a deny rule gives nothing")
-	case !rule.Deny && len(rule.AWS.Roles) == 0 && len(r.problems) == before:
+	case !rule.Deny && missing("aws"):
 		r.failAt(rule.Pos, path, `add aws: {roles: ["arn:aws:iam::111111111111:role/NAME"]}`, "an allow rule without roles gives nothing")
 	}
-	if matchNode == nil && rule.When.Value == "" && len(r.problems) == before {
+	if missing("match") && missing("when") {
 		r.failAt(rule.Pos, path, "add match: with the claims that the rule is for", "a rule without match and when is for everybody")
 	}
 	return rule
@@ -91,7 +91,9 @@ func (r *reader) ruleIssuers() {
 	}
 	for i, rule := range r.cfg.Rules {
 		r.suspectClaims(rule, fmt.Sprintf("rules[%d]", i))
-		for _, name := range rule.Issuers {
+		r.deadValues(rule, fmt.Sprintf("rules[%d]", i))
+		for _, t := range r.issuersOf[i] {
+			name := t.Value
 			if slices.Contains(names, name) {
 				continue
 			}
@@ -99,7 +101,7 @@ func (r *reader) ruleIssuers() {
 			if near := nearest(name, names); near != "" {
 				hint = "did you mean " + near + "?"
 			}
-			r.failAt(rule.Pos, fmt.Sprintf("rules[%d].issuer", i), hint, "the rule %q names the issuer %q, which is not configured", rule.Name, name)
+			r.failAt(t.Pos, fmt.Sprintf("rules[%d].issuer", i), hint, "the rule %q names the issuer %q, which is not configured", rule.Name, name)
 		}
 	}
 }
@@ -111,7 +113,7 @@ var placeholder = regexp.MustCompile(`\{[^{}]*\}`)
 
 func (r *reader) ruleAWS(n ast.Node, path string) RuleAWS {
 	a := RuleAWS{Duration: defaultDuration}
-	r.mapping(n, path, map[string]func(ast.Node){
+	missing := r.mapping(n, path, map[string]func(ast.Node){
 		"roles": func(n ast.Node) {
 			a.Roles = r.oneOrMore(n, path+".roles")
 			for _, t := range a.Roles {
@@ -124,6 +126,9 @@ func (r *reader) ruleAWS(n ast.Node, path string) RuleAWS {
 		"transitive":      func(n ast.Node) { a.Transitive = r.oneOrMore(n, path+".transitive") },
 		"source_identity": func(n ast.Node) { a.SourceIdentity = r.template(n, path+".source_identity", ClaimOrTemplate) },
 	})
+	if missing("roles") {
+		r.fail(n, path, `add roles: ["arn:aws:iam::111111111111:role/NAME"]`, "an allow rule without roles gives nothing")
+	}
 	for _, t := range a.Transitive {
 		if !slices.ContainsFunc(a.Tags, func(tag Tag) bool { return tag.Key == t.Value }) {
 			r.failAt(t.Pos, path+".transitive", "", "%q is no tag of this rule", t.Value)
@@ -185,10 +190,8 @@ func (r *reader) tags(n ast.Node, path string) []Tag {
 		case strings.HasPrefix(strings.ToLower(e.key), "aws:"):
 			r.failAt(e.pos, at, "", "tag keys that begin with aws: are reserved")
 		}
-		for _, other := range all {
-			if strings.EqualFold(other.Key, e.key) {
-				r.failAt(e.pos, at, "", "AWS compares tag keys without letter case: it is the same as %q", other.Key)
-			}
+		if i := slices.IndexFunc(all[:min(len(all), maxTags)], func(other Tag) bool { return strings.EqualFold(other.Key, e.key) }); i >= 0 {
+			r.failAt(e.pos, at, "", "AWS compares tag keys without letter case: it is the same as %q", all[i].Key)
 		}
 		if e.value == nil {
 			r.failAt(e.pos, at, "name the claim", "the value is empty")
@@ -197,12 +200,12 @@ func (r *reader) tags(n ast.Node, path string) []Tag {
 		tag := Tag{Key: e.key, Pos: e.pos}
 		switch e.value.(type) {
 		case *ast.MappingNode, *ast.MappingValueNode:
-			r.mapping(e.value, at, map[string]func(ast.Node){
+			missing := r.mapping(e.value, at, map[string]func(ast.Node){
 				"claim":    func(n ast.Node) { tag.Source = r.template(n, at+".claim", ClaimOrTemplate) },
 				"required": func(n ast.Node) { tag.Required = r.boolean(n, at+".required") },
 				"encode":   func(n ast.Node) { tag.Encode = r.boolean(n, at+".encode") },
 			})
-			if tag.Source.Value == "" && len(r.problems) == 0 {
+			if missing("claim") {
 				r.failAt(e.pos, at, "add claim:", "the tag names no claim")
 			}
 		default:
@@ -214,34 +217,6 @@ func (r *reader) tags(n ast.Node, path string) []Tag {
 		r.fail(n, path, "", "expected at most %d tags, found %d", maxTags, len(all))
 	}
 	return all
-}
-
-// knownClaims are what a platform signs, for warnings only: platforms add new
-// ones, and customers define their own.
-var knownClaims = map[identity.Platform][]string{
-	identity.GitHub: strings.Fields(`aud iss sub exp iat jti nbf actor actor_id base_ref check_run_id enterprise
-		enterprise_id environment event_name head_ref job_workflow_ref job_workflow_sha ref ref_type ref_protected
-		repository repository_id repository_owner repository_owner_id repository_visibility run_id run_number
-		run_attempt runner_environment sha workflow workflow_ref workflow_sha`),
-}
-
-// suspectClaims warns of claims that look like a misspelling of a known one.
-func (r *reader) suspectClaims(rule Rule, path string) {
-	known := slices.Concat(knownClaims[identity.GitHub], identity.DerivedNames)
-	for _, i := range r.cfg.Issuers {
-		applies := len(rule.Issuers) == 0 || slices.Contains(rule.Issuers, i.Name)
-		if applies && i.Platform != identity.GitHub {
-			return
-		}
-	}
-	for _, m := range rule.Match {
-		if slices.Contains(known, m.Claim) || strings.HasPrefix(m.Claim, "repo_property_") {
-			continue
-		}
-		if near := nearest(m.Claim, known); near != "" {
-			r.warn(m.Pos, join(path+".match", m.Claim), "did you mean "+near+"?", "GitHub sends no claim of this name, so the rule never matches")
-		}
-	}
 }
 
 // Session bounds, for those who check what a request asks for.

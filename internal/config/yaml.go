@@ -1,25 +1,22 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 )
 
 // reader walks the syntax tree of a file and collects the mistakes.
 type reader struct {
-	cfg      *Config
-	problems Problems
+	cfg       *Config
+	problems  Problems
+	issuersOf [][]Text // of each rule, the issuers that it names
 }
 
 func (r *reader) fail(n ast.Node, path, hint, format string, args ...any) {
@@ -58,100 +55,6 @@ func tokenPos(t *token.Token) Pos {
 	return Pos{max(t.Position.Line, 1), max(t.Position.Column, 1)}
 }
 
-// parseTree parses the file to one mapping, or says where it cannot.
-func (r *reader) parseTree(data []byte) ast.Node {
-	start := Pos{1, 1}
-	switch {
-	case len(data) > MaxFile:
-		r.failAt(start, "", "", "expected a file of at most %d bytes", MaxFile)
-		return nil
-	case !utf8.Valid(data):
-		r.failAt(start, "", "save the file as UTF-8", "the file is not valid UTF-8")
-		return nil
-	}
-	if depth := flowDepth(data); depth > maxDepth {
-		r.failAt(start, "", "", "nested deeper than %d levels", maxDepth)
-		return nil
-	}
-	file, err := parser.ParseBytes(data, 0)
-	if err != nil {
-		var syntax yaml.Error
-		if errors.As(err, &syntax) {
-			r.failAt(tokenPos(syntax.GetToken()), "", "", "not YAML: %s", syntax.GetMessage())
-		} else {
-			r.failAt(start, "", "", "not YAML: %s", err)
-		}
-		return nil
-	}
-	var body ast.Node
-	for _, doc := range file.Docs {
-		if doc.Body == nil {
-			continue
-		}
-		if body != nil {
-			r.fail(doc.Body, "", "keep one document in the file", "a second document begins here")
-			return nil
-		}
-		body = doc.Body
-	}
-	if body == nil {
-		r.failAt(start, "", "docs/configuration.md shows an example", "the file is empty")
-		return nil
-	}
-	if r.refuseIndirection(body, 0); len(r.problems) > 0 {
-		return nil
-	}
-	return body
-}
-
-// flowDepth bounds how deep brackets nest before anything recurses into them.
-func flowDepth(data []byte) int {
-	depth, deepest := 0, 0
-	for _, b := range data {
-		switch b {
-		case '[', '{':
-			depth++
-			deepest = max(deepest, depth)
-		case ']', '}':
-			depth = max(depth-1, 0)
-		case '\n': // templates and text may hold unbalanced brackets
-			if depth < maxDepth {
-				depth = 0
-			}
-		}
-	}
-	return deepest
-}
-
-// refuseIndirection refuses anchors, aliases, merges and tags: what a file
-// grants must stand where it is read, and an alias can grow without bound.
-func (r *reader) refuseIndirection(n ast.Node, depth int) {
-	if depth > maxDepth {
-		r.fail(n, "", "", "nested deeper than %d levels", maxDepth)
-		return
-	}
-	switch v := n.(type) {
-	case *ast.AnchorNode, *ast.AliasNode, *ast.MergeKeyNode:
-		r.fail(n, "", "write the value out", "anchors, aliases and merge keys are not supported")
-	case *ast.TagNode:
-		r.fail(n, "", "write the value without the tag", "tags are not supported")
-	case *ast.MappingNode:
-		for _, kv := range v.Values {
-			r.refuseIndirection(kv, depth)
-		}
-	case *ast.MappingValueNode:
-		if _, ok := v.Key.(*ast.MergeKeyNode); ok {
-			r.fail(v.Key, "", "write the values out", "anchors, aliases and merge keys are not supported")
-			return
-		}
-		r.refuseIndirection(v.Value, depth+1)
-	case *ast.SequenceNode:
-		for _, e := range v.Values {
-			r.refuseIndirection(e, depth+1)
-		}
-	}
-}
-
 // entry is one key of a mapping with its value.
 type entry struct {
 	key   string
@@ -172,48 +75,62 @@ func (r *reader) entries(n ast.Node, path string) []entry {
 		return nil
 	}
 	var all []entry
+	first := make(map[string]Pos, len(values))
 	for _, kv := range values {
 		key, ok := scalarText(kv.Key)
 		if !ok {
 			r.fail(kv.Key, path, "", "expected a key, found %s", kindOf(kv.Key))
 			continue
 		}
-		if slices.ContainsFunc(all, func(e entry) bool { return e.key == key }) {
-			r.fail(kv.Key, path, "", "the key %q stands twice", key)
+		if at, twice := first[key]; twice {
+			r.fail(kv.Key, path, "keep one of them", "the key %q stands twice, first in line %d", key, at.Line)
 			continue
 		}
+		first[key] = pos(kv.Key)
 		all = append(all, entry{key, pos(kv.Key), kv.Value})
 	}
 	return all
 }
 
-// mapping reads a mapping whose keys are known; each has its own reader.
-func (r *reader) mapping(n ast.Node, path string, known map[string]func(ast.Node)) {
+// mapping reads a mapping whose keys are known; each has its own reader. It
+// answers whether a key is missing: one that is there and wrong, or misspelt,
+// or where there is no mapping at all, is another mistake, told already.
+func (r *reader) mapping(n ast.Node, path string, known map[string]func(ast.Node)) (missing func(key string) bool) {
+	present := map[string]bool{}
+	before := len(r.problems)
 	for _, e := range r.entries(n, path) {
 		read, ok := known[e.key]
 		if !ok {
-			r.unknown(e, path, known)
+			present[r.unknown(e, path, known)] = true
 			continue
 		}
+		present[e.key] = true
 		if _, empty := e.value.(*ast.NullNode); empty || e.value == nil {
 			r.failAt(e.pos, join(path, e.key), "give it a value, or leave the key out", "the value is empty")
 			continue
 		}
 		read(e.value)
 	}
+	if len(present) == 0 && len(r.problems) > before {
+		return func(string) bool { return false }
+	}
+	return func(key string) bool { return !present[key] }
 }
 
-func (r *reader) unknown(e entry, path string, known map[string]func(ast.Node)) {
+// unknown refuses a key, and answers which one was probably meant.
+func (r *reader) unknown(e entry, path string, known map[string]func(ast.Node)) string {
 	names := make([]string, 0, len(known))
 	for name := range known {
 		names = append(names, name)
 	}
 	slices.Sort(names)
 	hint := "known here: " + strings.Join(names, ", ")
-	if near := nearest(e.key, names); near != "" {
+	near := nearest(e.key, names)
+	if near != "" {
 		hint = "did you mean " + near + "?"
 	}
 	r.failAt(e.pos, path, hint, "unknown key %q", e.key)
+	return near
 }
 
 func join(path, key string) string {
@@ -255,6 +172,9 @@ func (r *reader) oneOrMore(n ast.Node, path string) []Text {
 	return texts
 }
 
+// numeric is what a YAML reader may take for a number, whatever this one does.
+var numeric = regexp.MustCompile(`^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$`)
+
 // decimal is an integer that reads the same however YAML takes it.
 var decimal = regexp.MustCompile(`^(0|[1-9][0-9]*)$`)
 
@@ -264,13 +184,13 @@ var decimal = regexp.MustCompile(`^(0|[1-9][0-9]*)$`)
 func (r *reader) text(n ast.Node, path string) (Text, bool) {
 	switch v := n.(type) {
 	case *ast.StringNode:
-		if strings.ContainsFunc(v.Value, func(c rune) bool { return c < 0x20 && c != '\n' && c != '\t' }) {
-			r.fail(n, path, "", "the text holds a control character")
+		if v.Token.Type == token.StringType && numeric.MatchString(v.Value) {
+			r.fail(n, path, fmt.Sprintf("quote it: %q", v.Value), "expected a text, found the number %q", v.Value)
 			return Text{}, false
 		}
-		return Text{v.Value, pos(n)}, true
+		return r.printable(Text{v.Value, pos(n)}, path)
 	case *ast.LiteralNode:
-		return Text{strings.TrimRight(v.Value.Value, "\n"), pos(v.Value)}, true
+		return r.printable(Text{strings.TrimRight(v.Value.Value, "\n"), pos(n)}, path)
 	case *ast.IntegerNode:
 		if source := v.Token.Value; decimal.MatchString(source) {
 			return Text{source, pos(n)}, true
@@ -288,6 +208,14 @@ func (r *reader) text(n ast.Node, path string) (Text, bool) {
 	}
 	r.fail(n, path, fmt.Sprintf("quote it: %q", n.GetToken().Value), "expected a text, found %s", kindOf(n))
 	return Text{}, false
+}
+
+func (r *reader) printable(t Text, path string) (Text, bool) {
+	if strings.ContainsFunc(t.Value, func(c rune) bool { return c < 0x20 && c != '\n' && c != '\t' || c == 0x7f }) {
+		r.failAt(t.Pos, path, "", "the text holds a control character")
+		return Text{}, false
+	}
+	return t, true
 }
 
 func (r *reader) boolean(n ast.Node, path string) bool {
@@ -354,44 +282,4 @@ func kindOf(n ast.Node) string {
 		return "true or false"
 	}
 	return "something else"
-}
-
-// nearest is the one of names that s is probably a misspelling of, or empty.
-func nearest(s string, names []string) string {
-	best, least := "", max(1, len(s)/4)+1
-	for _, name := range names {
-		if d := distance(s, name); d < least {
-			best, least = name, d
-		}
-	}
-	return best
-}
-
-// distance is the edit distance in which neighbours that changed places count
-// once.
-func distance(a, b string) int {
-	if len(a) > 64 || len(b) > 64 {
-		return 64
-	}
-	rows := make([][]int, len(a)+1)
-	for i := range rows {
-		rows[i] = make([]int, len(b)+1)
-		rows[i][0] = i
-	}
-	for j := range rows[0] {
-		rows[0][j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			rows[i][j] = min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
-			}
-		}
-	}
-	return rows[len(a)][len(b)]
 }

@@ -10,10 +10,11 @@ import (
 func (e *evaluation) why(r *rule) string {
 	var parts []string
 	for _, c := range r.match {
-		v, _ := e.claims.Text(c.claim)
-		parts = append(parts, fmt.Sprintf("%s is %q", c.claim, short(v)))
+		parts = append(parts, fmt.Sprintf("%s is %q", c.claim, short(list(e.claims.Values(c.claim)))))
 	}
-	if r.when != nil {
+	if failed := e.failed[r]; failed != "" {
+		parts = append(parts, failed)
+	} else if r.when != nil {
 		parts = append(parts, fmt.Sprintf("when: %s", short(r.when.source)))
 	}
 	return strings.Join(parts, ", ")

@@ -57,12 +57,7 @@ func (x *expressions) compile(cfg *config.Config, problems *config.Problems, t c
 	checked, issues := x.env.Compile(t.Value)
 	if issues != nil && issues.Err() != nil {
 		for _, e := range issues.Errors() {
-			at := t.Pos
-			if line := e.Location.Line(); line <= 1 {
-				at.Column += max(e.Location.Column(), 0)
-			} else {
-				at.Line += line - 1
-			}
+			at := cfg.Locate(t, e.Location.Line(), e.Location.Column()+1)
 			problems.Add(cfg, at, path, celHint(e.Message), "%s", e.Message)
 		}
 		return nil
@@ -71,8 +66,10 @@ func (x *expressions) compile(cfg *config.Config, problems *config.Problems, t c
 		problems.Add(cfg, t.Pos, path, `compare it, as in claims.actor_id != "7"`, "expected an expression that is true or false, found one that is a %s", checked.OutputType())
 		return nil
 	}
-	if problem := unanchored(checked.NativeRep().Expr()); problem != "" {
-		problems.Add(cfg, t.Pos, path, "anchor the pattern as ^(?:...)$, or use match with *", "%s", problem)
+	if bad := unanchored(checked.NativeRep()); len(bad) > 0 {
+		for _, m := range bad {
+			problems.Add(cfg, cfg.Locate(t, m.line, m.column), path, "anchor the pattern as ^(?:...)$, or use match with *", "%s", m.problem)
+		}
 		return nil
 	}
 	program, err := x.env.Program(checked, cel.CostLimit(maxCost), cel.EvalOptions(cel.OptOptimize))
@@ -96,10 +93,10 @@ func celHint(message string) string {
 // unanchored refuses patterns that match in the middle of a value. CEL's
 // matches finds its pattern anywhere, so "main" lets "not-main-at-all" in, and
 // a pattern out of a claim is written by whoever wrote the claim.
-func unanchored(e ast.Expr) string {
-	var problem string
-	ast.PostOrderVisit(e, ast.NewExprVisitor(func(e ast.Expr) {
-		if e.Kind() != ast.CallKind || e.AsCall().FunctionName() != "matches" || problem != "" {
+func unanchored(tree *ast.AST) []mistake {
+	var found []mistake
+	ast.PostOrderVisit(tree.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		if e.Kind() != ast.CallKind || e.AsCall().FunctionName() != "matches" {
 			return
 		}
 		args := e.AsCall().Args()
@@ -108,24 +105,39 @@ func unanchored(e ast.Expr) string {
 		if ok {
 			text, ok = pattern.AsLiteral().Value().(string)
 		}
-		switch {
-		case !ok:
+		var problem string
+		if !ok {
 			problem = "matches takes a pattern that is written out"
-		case !anchored(text):
+		} else if whole, err := anchored(text); err != nil {
+			problem = fmt.Sprintf("the pattern %q is no regular expression: %s", text, err)
+		} else if !whole {
 			problem = fmt.Sprintf("the pattern %q can match in the middle of a value", text)
+		} else {
+			return
 		}
+		for pattern.Kind() == ast.SelectKind { // stands at its dot
+			pattern = pattern.AsSelect().Operand()
+		}
+		at := tree.SourceInfo().GetStartLocation(pattern.ID())
+		found = append(found, mistake{at.Line(), at.Column() + 1, problem})
 	}))
-	return problem
+	return found
+}
+
+// mistake is one in an expression, at its line and column from 1.
+type mistake struct {
+	line, column int
+	problem      string
 }
 
 // anchored reports whether a pattern matches whole texts only, in each of its
 // branches: ^a|b$ does not.
-func anchored(pattern string) bool {
+func anchored(pattern string) (bool, error) {
 	re, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil {
-		return false
+		return false, err
 	}
-	return begins(re, syntax.OpBeginText) && ends(re, syntax.OpEndText)
+	return begins(re, syntax.OpBeginText) && ends(re, syntax.OpEndText), nil
 }
 
 func begins(re *syntax.Regexp, op syntax.Op) bool {
@@ -167,14 +179,19 @@ func (e *evaluation) when(r *rule) *Miss {
 	}
 	out, _, err := r.when.program.Eval(e.input)
 	switch {
-	case err != nil && r.effect == Deny:
+	case err == nil && out == types.True:
 		return nil
-	case err != nil:
-		return &Miss{Expected: []string{r.when.source}, Detail: fmt.Sprintf("its condition could not be evaluated: %s (write has(claims.NAME) && ... for a claim that may be absent)", short(err.Error()))}
-	case out != types.True:
+	case err == nil && out == types.False:
 		return &Miss{Expected: []string{r.when.source}, Detail: "its condition does not hold: " + short(r.when.source)}
+	case err == nil:
+		err = fmt.Errorf("expected true or false, found %v", out)
 	}
-	return nil
+	failed := fmt.Sprintf("its condition could not be evaluated: %s (for a claim that may be absent write has(claims.NAME) && ...)", short(err.Error()))
+	if r.effect == Deny {
+		e.failed[r] = failed
+		return nil
+	}
+	return &Miss{Expected: []string{r.when.source}, Detail: failed}
 }
 
 // native turns numbers into what CEL knows.

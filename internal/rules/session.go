@@ -99,6 +99,9 @@ func inRole(claim, v string) (string, error) {
 	if v == "" {
 		return "", fmt.Errorf("the claim %s is empty", claim)
 	}
+	if len(v) > maxRoleName {
+		return "", fmt.Errorf("the claim %s has %d characters, and at most %d may stand in a role", claim, len(v), maxRoleName)
+	}
 	return v, nil
 }
 
@@ -177,7 +180,7 @@ func (e *evaluation) sessionName(s *session) (string, error) {
 func (e *evaluation) defaultName() string {
 	repository, ok := e.claims.Text("repository_name")
 	run, hasRun := e.claims.Text("run_id")
-	if ok && hasRun {
+	if ok && hasRun && repository != "" && run != "" {
 		// The run is what tells sessions apart, so the name is what gives way.
 		return fitName(repository[:min(len(repository), maxName-1-min(len(run), maxName/2))] + "-" + run)
 	}

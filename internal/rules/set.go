@@ -1,8 +1,10 @@
 package rules
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/stint-dev/stint/internal/config"
@@ -15,6 +17,7 @@ import (
 type Set struct {
 	rules    []rule
 	audience string // the aud where a request names none
+	asks     bool   // a condition may look at the request
 }
 
 type rule struct {
@@ -32,6 +35,17 @@ type rule struct {
 type condition struct {
 	claim    string
 	patterns []match.Pattern
+	expected []string // the patterns as they were written
+	said     string   // and in a sentence
+}
+
+func newCondition(m config.Match) condition {
+	c := condition{claim: m.Claim, patterns: m.Compile()}
+	for _, p := range c.patterns {
+		c.expected = append(c.expected, p.String())
+	}
+	c.said = "expected " + c.claim + " to be " + quoted(c.expected)
+	return c
 }
 
 // Compile compiles the rules of a configuration. Its error is config.Problems.
@@ -48,7 +62,7 @@ func Compile(cfg *config.Config) (*Set, error) {
 			c.effect = Deny
 		}
 		for _, m := range r.Match {
-			c.match = append(c.match, condition{m.Claim, m.Compile()})
+			c.match = append(c.match, newCondition(m))
 		}
 		for _, a := range r.Audiences {
 			c.audiences = append(c.audiences, match.Compile(a.Value))
@@ -56,6 +70,7 @@ func Compile(cfg *config.Config) (*Set, error) {
 		path := fmt.Sprintf("rules[%d]", i)
 		if r.When.Value != "" {
 			c.when = env.compile(cfg, &problems, r.When, path+".when")
+			set.asks = true
 		}
 		add := func(t config.Text, at string, parse func(string) (config.Template, error)) config.Template {
 			parsed, err := parse(t.Value)
@@ -98,8 +113,22 @@ func (s *Set) Len() int { return len(s.rules) }
 // Decide decides. Every rule is evaluated, so that the decision can say of each
 // what it came to. A deny rule that matches wins wherever it stands; else the
 // first allow rule that matches and lists the role asked for grants it.
+//
+// A request that names no role or audience is decided as one that names the
+// default. Otherwise a deny rule on request.role would be passed by leaving out
+// the role that it denies.
 func (s *Set) Decide(claims identity.Claims, req Request) Decision {
-	e := evaluation{set: s, claims: claims, req: req}
+	req.Audience = cmp.Or(req.Audience, s.audience)
+	d := s.decide(claims, req)
+	if d.grant != nil && req.Role == "" && s.asks {
+		req.Role = d.grant.role
+		return s.decide(claims, req)
+	}
+	return d
+}
+
+func (s *Set) decide(claims identity.Claims, req Request) Decision {
+	e := evaluation{set: s, claims: claims, req: req, values: map[string][]string{}, failed: map[*rule]string{}}
 	d := Decision{Results: make([]Result, len(s.rules))}
 	var denying *rule
 	var matched []*rule
@@ -172,8 +201,10 @@ type evaluation struct {
 	set    *Set
 	claims identity.Claims
 	req    Request
-	input  map[string]any // of expressions, made when the first needs it
-	held   []int          // of each rule, how many conditions held before one did not
+	values map[string][]string // of the claims that were looked at
+	input  map[string]any      // of expressions, made when the first needs it
+	failed map[*rule]string    // of deny rules, why a condition could not be evaluated
+	held   []int               // of each rule, how many conditions held before one did not
 }
 
 // evaluate reports how many of a rule's conditions held before the first that
@@ -200,26 +231,27 @@ func (e *evaluation) evaluate(r *rule) (held int, miss *Miss) {
 }
 
 func (e *evaluation) condition(c condition) *Miss {
-	values := e.claims.Values(c.claim)
+	values, known := e.values[c.claim]
+	if !known {
+		values = e.claims.Values(c.claim)
+		e.values[c.claim] = values
+	}
 	for _, v := range values {
 		if slices.ContainsFunc(c.patterns, func(p match.Pattern) bool { return p.Match(v) }) {
 			return nil
 		}
 	}
-	miss := &Miss{Claim: c.claim}
-	for _, p := range c.patterns {
-		miss.Expected = append(miss.Expected, p.String())
-	}
+	miss := &Miss{Claim: c.claim, Expected: slices.Clone(c.expected)}
 	if len(values) == 0 {
 		miss.Absent = true
-		miss.Detail = fmt.Sprintf("expected %s to be %s, and the token has no such claim", c.claim, quoted(miss.Expected))
+		miss.Detail = c.said + ", and the token has no such claim"
 		return miss
 	}
 	miss.Found = short(values[0])
 	if len(values) > 1 {
 		miss.Found = short(list(values))
 	}
-	miss.Detail = fmt.Sprintf("expected %s to be %s, found %q", c.claim, quoted(miss.Expected), miss.Found)
+	miss.Detail = c.said + ", found " + strconv.Quote(miss.Found)
 	return miss
 }
 
