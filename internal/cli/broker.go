@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"sync"
 	"time"
 
@@ -106,12 +105,15 @@ func newPolicy(cfg *config.Config, now func() time.Time, log *slog.Logger) (*exc
 	if err != nil {
 		return nil, err
 	}
-	verifier, err := identity.New(identity.Config{Issuers: cfg.Trusted(), Now: now, Log: log, ReadFile: os.ReadFile})
+	verifier, err := identity.New(identity.Config{Issuers: cfg.Trusted(), Now: now, Log: log, ReadFile: readKeys})
 	if err != nil {
 		return nil, fmt.Errorf("preparing the issuers: %w", err)
 	}
 	return &exchange.Policy{Identity: verifier, Rules: set}, nil
 }
+
+// readKeys reads an issuer's key set from a file.
+func readKeys(path string) ([]byte, error) { return config.ReadFile(path, identity.MaxDocumentSize) }
 
 // reload puts the policy of cfg in force and keeps the key sets already
 // fetched. What cannot change while the broker runs stays as it was.

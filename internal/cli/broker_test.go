@@ -116,7 +116,7 @@ func (s *served) assume() (int, string, error) {
 
 const assumed = `<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleWithWebIdentityResult>
 <Credentials><AccessKeyId>ASIAEXAMPLE</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>
-<AssumedRoleUser><AssumedRoleId>AROA:x</AssumedRoleId><Arn>arn:aws:sts::111111111111:assumed-role/deploy/x</Arn></AssumedRoleUser>
+<AssumedRoleUser><AssumedRoleId>AROA:octo-repo-1</AssumedRoleId><Arn>arn:aws:sts::111111111111:assumed-role/deploy/octo-repo-1</Arn></AssumedRoleUser>
 </AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`
 
 // TestShutdownFinishes: a request in flight gets its answer, and its outcome is

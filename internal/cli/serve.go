@@ -50,8 +50,7 @@ with a mistake in it is refused, and the old one stays in force.
 			if err := logLevel.UnmarshalText([]byte(level)); err != nil {
 				return usagef("one of debug, info, warn, error")("--log-level %q is no level", level)
 			}
-			seen := digest(path)
-			cfg, err := loadConfig(path)
+			cfg, seen, err := readConfig(path)
 			if err != nil {
 				return err
 			}
@@ -80,17 +79,40 @@ with a mistake in it is refused, and the old one stays in force.
 // loadConfig reads a configuration and compiles its rules, so that every
 // mistake in it is found here.
 func loadConfig(path string) (*config.Config, error) {
-	cfg, err := config.Load(path)
-	if err == nil {
-		_, err = rules.Compile(cfg)
-	}
+	cfg, _, err := readConfig(path)
+	return cfg, err
+}
+
+// readConfig is loadConfig with the digest of what it read.
+func readConfig(path string) (*config.Config, digest, error) {
+	data, seen, err := readFile(path)
 	switch {
-	case err == nil:
-		return cfg, nil
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, usagef("name it with --config; docs/configuration.md shows one")("there is no configuration file %s", path)
+		return nil, seen, usagef("name it with --config; docs/configuration.md shows one")("there is no configuration file %s", path)
+	case err != nil:
+		return nil, seen, err
 	}
-	return nil, err
+	cfg, err := compileConfig(path, data)
+	return cfg, seen, err
+}
+
+func readFile(path string) ([]byte, digest, error) {
+	data, err := config.ReadFile(path, config.MaxFile)
+	if err != nil {
+		return nil, digest{}, fmt.Errorf("reading the configuration: %w", err)
+	}
+	return data, sha256.Sum256(data), nil
+}
+
+func compileConfig(path string, data []byte) (*config.Config, error) {
+	cfg, err := config.LoadContent(path, data)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := rules.Compile(cfg); err != nil {
+		return nil, err
+	}
+	return cfg, nil
 }
 
 func serve(ctx context.Context, e *Env, cfg *config.Config, file watched, address string, log *slog.Logger) error {
@@ -127,7 +149,7 @@ func serve(ctx context.Context, e *Env, cfg *config.Config, file watched, addres
 // watched is a file and the content of it that is in force.
 type watched struct {
 	path string
-	seen [sha256.Size]byte
+	seen digest
 }
 
 // watch puts the file in force whenever its content changes.
@@ -144,12 +166,15 @@ func (f watched) watch(ctx context.Context, b *broker, hup <-chan os.Signal) {
 			forced = true
 		case <-tick.C:
 		}
-		now := digest(f.path)
+		data, now, err := readFile(f.path)
 		if now == f.seen && !forced {
 			continue
 		}
 		f.seen = now
-		cfg, err := loadConfig(f.path)
+		var cfg *config.Config
+		if err == nil {
+			cfg, err = compileConfig(f.path, data)
+		}
 		if err == nil {
 			err = b.reload(cfg)
 		}
@@ -161,14 +186,9 @@ func (f watched) watch(ctx context.Context, b *broker, hup <-chan os.Signal) {
 	}
 }
 
-// digest identifies a file's content; a file that cannot be read has its own.
-func digest(path string) [sha256.Size]byte {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return [sha256.Size]byte{}
-	}
-	return sha256.Sum256(data)
-}
+// digest identifies a file's content; a file that cannot be read has the zero
+// one.
+type digest [sha256.Size]byte
 
 func printWarning(w io.Writer, p config.Problem) {
 	fmt.Fprintf(w, "warning: %s\n", p)

@@ -5,9 +5,6 @@ package config
 import (
 	"cmp"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -166,37 +163,6 @@ func (p Problems) Err() error {
 		return cmp.Or(cmp.Compare(a.Pos.Line, b.Pos.Line), cmp.Compare(a.Pos.Column, b.Pos.Column))
 	})
 	return p
-}
-
-// Load reads the file at path. A relative store or key set file is relative to
-// its folder. The error of a file with mistakes is Problems.
-func Load(path string) (*Config, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("reading the configuration: %w", err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, MaxFile+1))
-	if err != nil {
-		return nil, fmt.Errorf("reading the configuration: %w", err)
-	}
-	c, err := Parse(path, data)
-	if err != nil {
-		return nil, err
-	}
-	folder, err := filepath.Abs(filepath.Dir(path))
-	if err != nil {
-		return nil, fmt.Errorf("finding the configuration's folder: %w", err)
-	}
-	for i := range c.Issuers {
-		if f := c.Issuers[i].JWKSFile; f != "" && !filepath.IsAbs(f) {
-			c.Issuers[i].JWKSFile = filepath.Join(folder, f)
-		}
-	}
-	if file, ok := strings.CutPrefix(c.Store, "sqlite:"); ok && !filepath.IsAbs(file) {
-		c.Store = "sqlite:" + filepath.Join(folder, file)
-	}
-	return c, nil
 }
 
 // Warnings are what is allowed and probably not meant.

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	cleaned "path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -142,10 +143,19 @@ func (r *reader) brokerIssuer(n ast.Node) string {
 		r.fail(n, path, "write "+strings.TrimRight(s, "/"), "the issuer must not end with a slash")
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		r.fail(n, path, "", "the issuer must not have a query or a fragment")
+	case !plainPath(u):
+		r.fail(n, path, "", "expected a plain path, without //, . and .. segments or escapes, found %q", u.EscapedPath())
 	case u.Port() != "" && u.Scheme == "https":
 		r.warn(pos(n), path, "serve the issuer on port 443", "AWS does not take an issuer with a port")
 	}
 	return s
+}
+
+// plainPath reports whether a URL's path is written in its only way, since
+// routers and verifiers would else disagree on it.
+func plainPath(u *url.URL) bool {
+	p := u.EscapedPath()
+	return p == "" || p == cleaned.Clean(p) && !strings.ContainsAny(p, "%{}")
 }
 
 // secureURL reads an absolute URL that is https, or http to loopback: keys and

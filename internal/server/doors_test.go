@@ -311,7 +311,7 @@ func TestNoRecordNoCredentials(t *testing.T) {
 			asked.Add(1)
 			fmt.Fprintf(w, `<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleWithWebIdentityResult>
 <Credentials><AccessKeyId>ASIASECRETKEY</AccessKeyId><SecretAccessKey>secret</SecretAccessKey><SessionToken>token</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>
-<AssumedRoleUser><AssumedRoleId>AROA:x</AssumedRoleId><Arn>arn:aws:sts::111111111111:assumed-role/deploy/x</Arn></AssumedRoleUser>
+<AssumedRoleUser><AssumedRoleId>AROA:octo-repo-1</AssumedRoleId><Arn>arn:aws:sts::111111111111:assumed-role/deploy/octo-repo-1</Arn></AssumedRoleUser>
 </AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`)
 		})
 	})

@@ -30,6 +30,13 @@ func (s *Server) discovery(w http.ResponseWriter, _ *http.Request) {
 
 // jwks is the key set, RFC 7517 section 5.
 func (s *Server) jwks(w http.ResponseWriter, _ *http.Request) {
+	// An outdated set would be cached, without the key that another broker on
+	// the same store signs with by now.
+	if err := s.cfg.Keys.Ready(); err != nil {
+		s.cfg.Log.Warn("the key set is not served", "err", err)
+		s.json(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready"})
+		return
+	}
 	s.public(w, json.RawMessage(s.cfg.Keys.JWKS()))
 }
 

@@ -29,6 +29,8 @@ type Keys interface {
 	JWKS() []byte
 	// Algorithms are those of its keys.
 	Algorithms() []string
+	// Ready says why the set may be outdated.
+	Ready() error
 }
 
 // Config is what the doors stand on. All of it is required.
