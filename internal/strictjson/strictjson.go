@@ -43,14 +43,23 @@ func Value(data []byte) (any, error) {
 	d.space()
 	v, err := d.value(0)
 	if err != nil {
-		return nil, err
+		return nil, &Error{Offset: min(d.at, len(data)), Err: err}
 	}
 	d.space()
 	if d.at < len(data) {
-		return nil, errors.New("more data after the JSON value")
+		return nil, &Error{Offset: d.at, Err: errors.New("more data after the JSON value")}
 	}
 	return v, nil
 }
+
+// Error says where decoding stopped. Its text is that of the cause.
+type Error struct {
+	Offset int // in bytes, from 0
+	Err    error
+}
+
+func (e *Error) Error() string { return e.Err.Error() }
+func (e *Error) Unwrap() error { return e.Err }
 
 // decoder reads data once, left to right.
 type decoder struct {

@@ -1,0 +1,436 @@
+package explain
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/stint-dev/stint/iam"
+)
+
+// finding is why one thing in a statement did not hold, and what would change
+// that.
+type finding struct {
+	kind    Kind
+	cause   string
+	policy  string // the change of the policy, in words
+	caller  string // the change of the call, in words; may be empty
+	warning string
+	edits   []Edit // of the policy; none where there is no mechanical one
+}
+
+// explainDenial fills in what a denied caller is told.
+func (x *Explanation) explainDenial(p *iam.Policy, call iam.WebIdentityCall, r iam.WebIdentityResult) {
+	decisive := deciding(r)
+	e := evaluation{policy: p, call: call, ctx: call.Context(), host: hostOf(call.Issuer)}
+	if !e.issuerIsProviders() {
+		x.tell([]finding{{
+			kind:   WrongProvider,
+			cause:  fmt.Sprintf("the token is signed by %s, and the provider %s stands for another issuer", call.Issuer, call.Provider),
+			policy: "name the provider of the token's issuer in the trust policy and create it in the role's account",
+			caller: "present a token of the provider's issuer",
+		}})
+		return
+	}
+	found, closest := e.round(decisive)
+	x.Closest = closest
+	edits := editsOf(found)
+	// The next action is evaluated only when this one is allowed, so what it
+	// lacks comes to light only then.
+	policy := p
+	for range 3 {
+		if edits == nil {
+			break
+		}
+		changed, err := Apply(p, edits)
+		if err != nil {
+			edits = nil
+			break
+		}
+		again := iam.EvaluateWebIdentity(changed, call)
+		if again.Allowed {
+			break
+		}
+		policy = changed
+		next := evaluation{policy: policy, call: call, ctx: e.ctx, host: e.host}
+		more, _ := next.round(deciding(again))
+		if added := editsOf(more); added != nil && !removes(edits) {
+			edits = append(edits, added...)
+			found = append(found, more...)
+			continue
+		}
+		edits = nil
+	}
+	if edits != nil {
+		if changed, err := Apply(p, edits); err != nil || !iam.EvaluateWebIdentity(changed, call).Allowed {
+			edits = nil
+		}
+	}
+	x.tell(found)
+	x.Edits = edits
+}
+
+// tell says what was found, the first as the cause and the rest after it.
+func (x *Explanation) tell(found []finding) {
+	if len(found) == 0 {
+		x.Kind = Other
+		x.Cause = "no statement of the policy allows " + x.Action
+		x.Suggestion = "add a statement that allows it to this caller"
+		return
+	}
+	x.Kind = found[0].kind
+	var causes, policies, callers, warnings []string
+	for _, f := range found {
+		causes = appendNew(causes, f.cause)
+		policies = appendNew(policies, f.policy)
+		callers = appendNew(callers, f.caller)
+		warnings = appendNew(warnings, f.warning)
+	}
+	x.Cause = strings.Join(causes, "; and ")
+	x.Suggestion = strings.Join(policies, "; and ")
+	x.CallerChange = strings.Join(callers, "; and ")
+	x.Warning = strings.Join(warnings, "; ")
+	if x.Suggestion == "" {
+		x.Suggestion, x.CallerChange = x.CallerChange, ""
+	}
+}
+
+func appendNew(to []string, s string) []string {
+	if s == "" || slices.Contains(to, s) {
+		return to
+	}
+	return append(to, s)
+}
+
+// editsOf is nil where one of the findings has no mechanical change: the rest
+// alone would not let the caller in.
+func editsOf(found []finding) []Edit {
+	var edits []Edit
+	for _, f := range found {
+		if len(f.edits) == 0 {
+			return nil
+		}
+		edits = append(edits, f.edits...)
+	}
+	return edits
+}
+
+// removes reports whether statements move, so that no further edit can name
+// one by its number.
+func removes(edits []Edit) bool {
+	return slices.ContainsFunc(edits, func(e Edit) bool { return e.Op == RemoveStatement })
+}
+
+// evaluation is a denied call and the policy that denied it.
+type evaluation struct {
+	policy *iam.Policy
+	call   iam.WebIdentityCall
+	ctx    iam.Context
+	host   string // the issuer as it stands in condition keys
+}
+
+func hostOf(issuer string) string { return strings.TrimPrefix(issuer, "https://") }
+
+// issuerIsProviders reports whether the provider stands for the token's
+// issuer, without which package iam allows nothing.
+func (e *evaluation) issuerIsProviders() bool {
+	host := e.call.Provider
+	if _, after, ok := strings.Cut(host, ":oidc-provider/"); ok {
+		host = after
+	}
+	return strings.TrimSuffix(host, "/") == strings.TrimSuffix(e.host, "/") && strings.HasPrefix(e.call.Issuer, "https://")
+}
+
+// round finds what denied one action, and the statement that is looked at.
+func (e *evaluation) round(r iam.Result) ([]finding, int) {
+	if r.Decision == iam.ExplicitDeny {
+		for _, s := range r.Statements {
+			if s.Matched && s.Effect == iam.EffectDeny {
+				return []finding{e.denied(s)}, s.Index
+			}
+		}
+	}
+	if r.Action != iam.ActionAssumeRoleWithWebIdentity {
+		if f, at, missing := e.missingAction(r); missing {
+			return []finding{f}, at
+		}
+	}
+	closest := e.closest(r)
+	if closest < 0 {
+		return []finding{{
+			kind:   Other,
+			cause:  "the policy has no statement that allows anything",
+			policy: "add a statement that allows " + r.Action + " to " + e.call.Provider,
+		}}, -1
+	}
+	s := r.Statements[closest]
+	var found []finding
+	if !s.PrincipalMatched {
+		found = append(found, e.principal(s))
+	}
+	if !s.ActionMatched {
+		found = append(found, e.action(s, r.Action))
+	}
+	for i, c := range s.Conditions {
+		if !c.Matched {
+			found = append(found, e.condition(s.Index, e.policy.Statements[s.Index].Conditions[i], c))
+		}
+	}
+	if len(found) == 0 {
+		found = append(found, finding{kind: Other, cause: name(e.policy, closest) + " does not match: " + s.Note,
+			policy: "write the statement so that AWS defines what it means"})
+	}
+	// What the subject says is the cause more often than what follows from it.
+	slices.SortStableFunc(found, func(a, b finding) int { return weight(a.kind) - weight(b.kind) })
+	return found, closest
+}
+
+func weight(k Kind) int {
+	switch k {
+	case WrongProvider, MissingAction:
+		return 0
+	case Other:
+		return 2
+	}
+	return 1
+}
+
+// closest is the statement that allows and of which the least failed: one
+// that names the action first, then by what failed, then by how alike what was
+// expected and found are.
+func (e *evaluation) closest(r iam.Result) int {
+	best, bestCost, bestAlike := -1, 0, 0
+	for _, s := range r.Statements {
+		if s.Effect != iam.EffectAllow {
+			continue
+		}
+		cost, alike := 0, 0
+		if !s.ActionMatched {
+			cost += 100
+		}
+		if !s.PrincipalMatched {
+			cost++
+		}
+		for _, c := range s.Conditions {
+			if c.Matched {
+				continue
+			}
+			cost++
+			for _, want := range c.Expected {
+				for _, got := range c.Actual {
+					alike = max(alike, commonPrefix(want, got))
+				}
+			}
+		}
+		if best < 0 || cost < bestCost || cost == bestCost && alike > bestAlike {
+			best, bestCost, bestAlike = s.Index, cost, alike
+		}
+	}
+	return best
+}
+
+func commonPrefix(a, b string) int {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return n
+}
+
+// missingAction is the cause where no statement that allows names the action.
+func (e *evaluation) missingAction(r iam.Result) (finding, int, bool) {
+	for _, s := range r.Statements {
+		if s.Effect == iam.EffectAllow && s.ActionMatched {
+			return finding{}, 0, false
+		}
+	}
+	// The statement that lets the caller in is the one to extend: it is as
+	// narrow as the rest of the session.
+	assume := e.policy.Evaluate(iam.Request{Action: iam.ActionAssumeRoleWithWebIdentity, Resource: e.call.RoleARN,
+		Principal: iam.Principal{Federated: e.call.Provider}, Context: e.ctx})
+	at := matchedAllow(assume)
+	if at < 0 {
+		return finding{}, 0, false
+	}
+	return e.action(r.Statements[at], r.Action), at, true
+}
+
+func (e *evaluation) action(s iam.StatementResult, action string) finding {
+	f := finding{
+		kind:   MissingAction,
+		cause:  fmt.Sprintf("%s does not allow %s", name(e.policy, s.Index), action),
+		policy: fmt.Sprintf("add %q to the Action of %s", action, name(e.policy, s.Index)),
+		edits:  []Edit{{Op: AddAction, Statement: s.Index, To: action}},
+	}
+	if e.policy.Statements[s.Index].Action == nil {
+		f.policy, f.edits = fmt.Sprintf("write an Action that lists %q instead of NotAction", action), nil
+	}
+	switch action {
+	case iam.ActionTagSession:
+		var keys []string
+		for _, t := range e.call.Tags {
+			keys = append(keys, t.Key)
+		}
+		f.kind = MissingTagSession
+		f.cause = fmt.Sprintf("the token carries session tags (%s), and no statement allows sts:TagSession: tags are an action of their own", strings.Join(keys, ", "))
+		f.caller = "send no tags"
+		f.warning = "without conditions on aws:RequestTag and aws:TagKeys whoever may call can set any tag"
+	case iam.ActionSetSourceIdentity:
+		f.kind = MissingSourceIdentity
+		f.cause = "the token carries a source identity, and no statement allows sts:SetSourceIdentity: it is an action of its own"
+		f.caller = "send no source identity"
+		f.warning = "without a condition on sts:SourceIdentity whoever may call can set any"
+	}
+	return f
+}
+
+// principal says why the statement is not for this caller.
+func (e *evaluation) principal(s iam.StatementResult) finding {
+	f := finding{
+		kind:   WrongProvider,
+		cause:  fmt.Sprintf("the Principal of %s does not name the provider %s", name(e.policy, s.Index), e.call.Provider),
+		policy: fmt.Sprintf("add {\"Federated\": %q} to the Principal", e.call.Provider),
+	}
+	if s.Note != "" {
+		f.cause += ": " + s.Note
+	}
+	source := e.policy.Statements[s.Index]
+	if source.Principal == nil || source.Principal.Any {
+		f.policy = fmt.Sprintf("write \"Principal\": {\"Federated\": %q}", e.call.Provider)
+		return f
+	}
+	f.edits = []Edit{{Op: AddPrincipal, Statement: s.Index, To: e.call.Provider}}
+	for _, v := range source.Principal.Federated {
+		account, host := splitProvider(v.Text)
+		wantAccount, wantHost := splitProvider(e.call.Provider)
+		switch {
+		case host == wantHost && account != wantAccount:
+			f.cause = fmt.Sprintf("the Principal names the provider of the account %s, and the role's provider stands in %s: a role can only trust providers of its own account", account, wantAccount)
+		case host != wantHost && account == wantAccount:
+			f.cause = fmt.Sprintf("the Principal names the provider of %s, and the token is of %s", host, wantHost)
+			f.caller = "ask the issuer that the role trusts for the token"
+		default:
+			continue
+		}
+		f.policy = fmt.Sprintf("write %q instead of %q as the Federated principal", e.call.Provider, v.Text)
+		f.edits = []Edit{{Op: ReplacePrinc, Statement: s.Index, From: v.Text, To: e.call.Provider}}
+		if host != wantHost {
+			f.warning = "the role then trusts another issuer: whoever controls that one decides who gets in"
+		}
+		return f
+	}
+	return f
+}
+
+func splitProvider(arn string) (account, host string) {
+	parts := strings.SplitN(arn, ":", 6)
+	if len(parts) < 6 {
+		return "", arn
+	}
+	return parts[4], strings.TrimPrefix(parts[5], "oidc-provider/")
+}
+
+// denied says why a statement denies, and what would spare this caller.
+func (e *evaluation) denied(s iam.StatementResult) finding {
+	f := finding{
+		kind:   ExplicitDeny,
+		cause:  name(e.policy, s.Index) + " denies it, and a deny wins over every allow",
+		policy: "remove " + name(e.policy, s.Index),
+		edits:  []Edit{{Op: RemoveStatement, Statement: s.Index}},
+	}
+	f.warning = "the statement was written to keep somebody out: without it all of them may get in"
+	source := e.policy.Statements[s.Index]
+	for i, c := range s.Conditions {
+		if len(c.Actual) == 1 {
+			f.cause += fmt.Sprintf("; %s is %q", c.Key, c.Actual[0])
+		}
+		condition := source.Conditions[i]
+		var edits []Edit
+		var words string
+		switch {
+		case len(c.Actual) != 1:
+		case condition.Negated():
+			value := escape(e.policy, condition.Test, c.Actual[0])
+			edits = []Edit{{Op: AddValue, Statement: s.Index, Operator: c.Operator, Key: c.Key, To: value}}
+			words = fmt.Sprintf("except this caller from the deny: add %q to %s %s", value, c.Operator, c.Key)
+		case len(c.Written) > 1 && slices.Contains(c.Written, c.Actual[0]):
+			edits = []Edit{{Op: RemoveValue, Statement: s.Index, Operator: c.Operator, Key: c.Key, From: c.Actual[0]}}
+			words = fmt.Sprintf("take %q out of %s %s", c.Actual[0], c.Operator, c.Key)
+		}
+		if edits != nil && e.spares(s.Index, edits) {
+			f.policy, f.edits = words, edits
+			f.warning = "the statement was written to keep somebody out: make sure that it was not this caller"
+			break
+		}
+	}
+	return f
+}
+
+// spares reports whether the statement no longer matches after the edits.
+func (e *evaluation) spares(index int, edits []Edit) bool {
+	changed, err := Apply(e.policy, edits)
+	if err != nil {
+		return false
+	}
+	for _, action := range iam.EvaluateWebIdentity(changed, e.call).Actions {
+		if action.Statements[index].Matched {
+			return false
+		}
+	}
+	return true
+}
+
+// name is how a statement is spoken of.
+func name(p *iam.Policy, index int) string {
+	if index < 0 || index >= len(p.Statements) {
+		return "no statement"
+	}
+	if sid := p.Statements[index].Sid; sid != "" {
+		return "statement " + strconv.Itoa(index) + " (" + sid + ")"
+	}
+	return "statement " + strconv.Itoa(index)
+}
+
+// sessionName is what STS takes for RoleSessionName and a source identity
+// (API reference, AssumeRoleWithWebIdentity).
+var sessionName = regexp.MustCompile(`^[A-Za-z0-9_+=,.@-]{2,64}$`)
+
+// beforePolicy explains what STS refuses before it looks at the trust policy.
+func beforePolicy(call iam.WebIdentityCall) (Explanation, bool) {
+	x := Explanation{Decision: Denied, Action: iam.ActionAssumeRoleWithWebIdentity, Closest: -1, Statements: []Statement{}}
+	for _, checked := range []struct{ what, value string }{
+		{"session name", call.RoleSessionName}, {"source identity", call.SourceIdentity},
+	} {
+		if checked.value == "" || sessionName.MatchString(checked.value) {
+			continue
+		}
+		x.Kind = SessionName
+		x.Cause = fmt.Sprintf("the %s %q is outside the limits of STS, 2 to 64 letters, digits and _+=,.@- (it has %d characters): STS answers ValidationError before it looks at the trust policy",
+			checked.what, short(checked.value), len([]rune(checked.value)))
+		x.Suggestion = fmt.Sprintf("call with the %s %q", checked.what, fit(checked.value))
+		return x, true
+	}
+	return x, false
+}
+
+var notInName = regexp.MustCompile(`[^A-Za-z0-9_+=,.@-]`)
+
+// fit is the nearest name that STS takes.
+func fit(s string) string {
+	s = notInName.ReplaceAllString(s, "-")
+	if len(s) < 2 {
+		s += "-0"
+	}
+	return s[:min(len(s), 64)]
+}
+
+// short cuts a value that a sentence shows.
+func short(s string) string {
+	const most = 200
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "..."
+	}
+	return s
+}
