@@ -305,7 +305,9 @@ func splitSubject(s string) (subject, bool) {
 func (s subject) String() string { return s.prefix + "repo:" + s.owner + "/" + s.repo + s.context }
 
 // hasIDs reports whether the subject has the form with ids.
-func (s subject) hasIDs() bool { return strings.Contains(s.owner, "@") && strings.Contains(s.repo, "@") }
+func (s subject) hasIDs() bool {
+	return strings.Contains(s.owner, "@") && strings.Contains(s.repo, "@")
+}
 
 // names is the subject without ids.
 func (s subject) names() subject {

@@ -230,6 +230,21 @@ func unknownIssuer(cfg *config.Config, iss string) finding {
 // StintToken is the payload of the stint token that a broker signs for a
 // grant: what the trust policy of the role gets to see.
 func StintToken(issuer string, g rules.Grant) map[string]any {
-	return map[string]any{"iss": issuer, "sub": g.Subject(), "aud": g.Audience()}
+	claims := map[string]any{"iss": issuer, "sub": g.Subject(), "aud": g.Audience(), rolesClaim: []any{g.Role()}}
+	session := g.Session()
+	if len(session.Tags) > 0 {
+		principal := map[string]any{}
+		for _, t := range session.Tags {
+			principal[t.Key] = []any{t.Value}
+		}
+		transitive := make([]any, 0, len(session.Transitive))
+		for _, key := range session.Transitive {
+			transitive = append(transitive, key)
+		}
+		claims[tagsClaim] = map[string]any{"principal_tags": principal, "transitive_tag_keys": transitive}
+	}
+	if session.SourceIdentity != "" {
+		claims[sourceIdentityClaim] = session.SourceIdentity
+	}
+	return claims
 }
-

@@ -1,0 +1,125 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/stint-dev/stint/internal/explain"
+)
+
+// explainedWay is what `stint explain --json` prints: the last decision, and
+// those before it.
+type explainedWay struct {
+	explain.Explanation
+	Before []explain.Explanation `json:"before,omitempty"`
+}
+
+func explained(way []leg) explainedWay {
+	last := len(way) - 1
+	out := explainedWay{Explanation: way[last].Explanation}
+	for _, l := range way[:last] {
+		out.Before = append(out.Before, l.Explanation)
+	}
+	return out
+}
+
+// printExplanation shows each decision: the verdict, the statement that
+// decided or came closest, and what to do.
+func printExplanation(out io.Writer, way []leg) error {
+	var b strings.Builder
+	for i, l := range way {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		fmt.Fprintf(&b, "%s %s by the %s\n", strings.ToUpper(l.Decision), l.Action, l.title)
+		if l.Closest >= 0 && l.Closest < len(l.Statements) {
+			showStatement(&b, l.Statements[l.Closest], l.Decision)
+		}
+		b.WriteByte('\n')
+		for _, row := range []struct{ name, text string }{
+			{"Cause", l.Cause}, {"Change", l.Suggestion}, {"Or", l.CallerChange}, {"Warning", l.Warning},
+		} {
+			if row.text != "" {
+				fmt.Fprintf(&b, "%-9s%s\n", row.name, printable(row.text))
+			}
+		}
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+func showStatement(b *strings.Builder, s explain.Statement, decision string) {
+	which := "closest"
+	if s.Matched {
+		which = "decided by"
+	}
+	fmt.Fprintf(b, "%s: %s %d", which, s.Effect, s.Index)
+	if s.Sid != "" {
+		fmt.Fprintf(b, " %q", printable(s.Sid))
+	}
+	if !s.Position.IsZero() {
+		fmt.Fprintf(b, ", %s", s.Position)
+	}
+	b.WriteByte('\n')
+	for _, c := range s.Conditions {
+		mark := "ok"
+		if !c.Matched {
+			mark = "NO"
+		}
+		title := c.Operator + " " + c.Key
+		if c.Operator == c.Key {
+			title = c.Operator
+		}
+		fmt.Fprintf(b, "\n  %s  %s\n", mark, printable(title))
+		shown := printableAll(c.Expected)
+		actual := printableAll(c.Actual)
+		for i, v := range shown {
+			fmt.Fprintf(b, "      %-9s %s\n", label(i, "expected"), v)
+		}
+		if len(actual) == 0 {
+			actual = []string{"nothing"}
+		}
+		for i, v := range actual {
+			fmt.Fprintf(b, "      %-9s %s\n", label(i, "actual"), v)
+		}
+		if at := difference(shown, actual, c.Matched); at >= 0 {
+			fmt.Fprintf(b, "      %-9s %s^ differs from here\n", "", strings.Repeat(" ", at))
+		}
+		if c.Note != "" {
+			fmt.Fprintf(b, "      %-9s %s\n", "note", printable(c.Note))
+		}
+	}
+}
+
+func label(i int, name string) string {
+	if i == 0 {
+		return name
+	}
+	return "or"
+}
+
+func printableAll(values []string) []string {
+	out := make([]string, len(values))
+	for i, v := range values {
+		out[i] = printable(v)
+	}
+	return out
+}
+
+// difference is the character at which the one value expected and the one
+// found part, or -1 where that says nothing.
+func difference(expected, actual []string, matched bool) int {
+	if matched || len(expected) != 1 || len(actual) != 1 {
+		return -1
+	}
+	want, got := []rune(expected[0]), []rune(actual[0])
+	i := 0
+	for i < len(want) && i < len(got) && want[i] == got[i] {
+		i++
+	}
+	if i == len(want) && i == len(got) {
+		return -1
+	}
+	return i
+}
