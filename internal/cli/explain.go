@@ -152,6 +152,9 @@ func (f *explainFlags) run(ctx context.Context, e *Env) ([]leg, error) {
 		claims = explain.StintToken(cfg.Issuer, g)
 		call.RoleARN, call.RoleSessionName = first(role.ARN, g.Role()), g.Session().Name
 		call.Audience = ""
+		if x, refused := explain.TooLong(g.Session().Duration, role.MaxSessionDuration); refused && role.ARN != "" {
+			return append(way, leg{"limits of " + printable(f.role), x}), nil
+		}
 	}
 	if err := f.fill(&call, policy, claims); err != nil {
 		return nil, err
@@ -173,7 +176,7 @@ func (f *explainFlags) fill(call *iam.WebIdentityCall, policy *iam.Policy, claim
 		key, value, _ := strings.Cut(t, "=")
 		call.Tags = append(call.Tags, iam.Tag{Key: key, Value: value})
 	}
-	call.RolesClaim = carried.Limited && slices.Contains(carried.Roles, call.RoleARN)
+	call.RolesClaim = carried.Limited && (call.RoleARN == "" || slices.Contains(carried.Roles, call.RoleARN))
 	call.Provider = first(f.provider, explain.Provider(policy, call.RoleARN, call.Issuer))
 	return nil
 }

@@ -59,7 +59,7 @@ func showStatement(b *strings.Builder, s explain.Statement, decision string) {
 		fmt.Fprintf(b, " %q", printable(s.Sid))
 	}
 	if !s.Position.IsZero() {
-		fmt.Fprintf(b, ", %s", s.Position)
+		fmt.Fprintf(b, ", at %s", s.Position)
 	}
 	b.WriteByte('\n')
 	for _, c := range s.Conditions {

@@ -32,6 +32,7 @@ const (
 	Tags                  Kind = "tags"                    // a condition on the session's tags
 	ExplicitDeny          Kind = "explicit_deny"           // a statement denies
 	SessionName           Kind = "session_name"            // the session's name is outside STS's limits
+	RoleNotNamed          Kind = "role_not_named"          // the token may buy other roles only
 	RuleMismatch          Kind = "rule_mismatch"           // no rule of the broker matches
 	RuleDenies            Kind = "rule_denies"             // a deny rule of the broker matches
 	NotOurs               Kind = "not_ours"                // the broker does not accept the token

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/stint-dev/stint/iam"
 )
@@ -412,7 +413,27 @@ func beforePolicy(call iam.WebIdentityCall) (Explanation, bool) {
 		x.Suggestion = fmt.Sprintf("call with the %s %q", checked.what, fit(checked.value))
 		return x, true
 	}
+	carried, err := ReadToken(call.Claims)
+	if err == nil && carried.Limited && call.RoleARN != "" && !slices.Contains(carried.Roles, call.RoleARN) {
+		x.Kind = RoleNotNamed
+		x.Cause = fmt.Sprintf("the token's claim %s names %s and not %s: STS refuses it before it looks at the trust policy", rolesClaim, quoted(carried.Roles), call.RoleARN)
+		x.Suggestion = "ask for a token for this role"
+		return x, true
+	}
 	return x, false
+}
+
+// TooLong explains the denial of a session that is to last longer than the
+// role allows. STS refuses it whatever the trust policy says.
+func TooLong(asked, most time.Duration) (Explanation, bool) {
+	if asked <= most {
+		return Explanation{}, false
+	}
+	return Explanation{
+		Decision: Denied, Action: iam.ActionAssumeRoleWithWebIdentity, Closest: -1, Statements: []Statement{}, Kind: Session,
+		Cause:      fmt.Sprintf("the session is to last %s, and the role's MaxSessionDuration is %s", asked, most),
+		Suggestion: fmt.Sprintf("ask for a duration of at most %s, or raise the role's MaxSessionDuration", most),
+	}, true
 }
 
 var notInName = regexp.MustCompile(`[^A-Za-z0-9_+=,.@-]`)
