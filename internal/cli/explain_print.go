@@ -107,19 +107,25 @@ func printableAll(values []string) []string {
 	return out
 }
 
-// difference is the character at which the one value expected and the one
-// found part, or -1 where that says nothing.
+// difference is the character at which the one value that was found leaves
+// the expected one that it goes along with the longest, or -1 where that says
+// nothing.
 func difference(expected, actual []string, matched bool) int {
-	if matched || len(expected) != 1 || len(actual) != 1 {
+	if matched || len(expected) == 0 || len(actual) != 1 {
 		return -1
 	}
-	want, got := []rune(expected[0]), []rune(actual[0])
-	i := 0
-	for i < len(want) && i < len(got) && want[i] == got[i] {
-		i++
+	got := []rune(actual[0])
+	at := 0
+	for _, e := range expected {
+		want := []rune(e)
+		i := 0
+		for i < len(want) && i < len(got) && want[i] == got[i] {
+			i++
+		}
+		if i == len(want) && i == len(got) {
+			return -1 // a negated operator: it is there
+		}
+		at = max(at, i)
 	}
-	if i == len(want) && i == len(got) {
-		return -1
-	}
-	return i
+	return at
 }

@@ -168,6 +168,10 @@ func TestCauses(t *testing.T) {
 			kind: explain.MisspeltKey, cause: "does not exist", suggestion: github + ":repository",
 		},
 		{
+			name: "misspelt claim with another value", policy: trust(`{"StringEquals": {"` + github + `:repositry": "octo-org/other"}}`), call: job(nil),
+			kind: explain.MisspeltKey, cause: "does not exist", suggestion: `add "octo-org/octo-repo"`, warns: true,
+		},
+		{
 			name: "misspelt host", policy: trust(`{"StringEquals": {"token.action.githubusercontent.com:sub": "repo:octo-org/octo-repo:ref:refs/heads/main"}}`), call: job(nil),
 			kind: explain.MisspeltKey, cause: "does not exist", suggestion: github + ":sub",
 		},

@@ -32,12 +32,28 @@ func misspeltKey(m *miss) *finding {
 	if near == "" {
 		return m.otherHost()
 	}
-	return &finding{
+	return m.rename(near, fmt.Sprintf("the condition key %s does not exist, so it is never there; %s does", m.result.Key, near))
+}
+
+// rename is the change to another key, and to the value that is found there
+// where that is another one too.
+func (m *miss) rename(key, cause string) *finding {
+	f := &finding{
 		kind:   MisspeltKey,
-		cause:  fmt.Sprintf("the condition key %s does not exist, so it is never there; %s does", m.result.Key, near),
-		policy: fmt.Sprintf("write %s instead of %s", near, m.result.Key),
-		edits:  []Edit{m.edit(RenameKey, m.result.Key, near)},
+		cause:  cause,
+		policy: fmt.Sprintf("write %s instead of %s", key, m.result.Key),
+		edits:  []Edit{m.edit(RenameKey, m.result.Key, key)},
 	}
+	values, _ := m.e.ctx.Get(key)
+	if !m.isText() || len(values) != 1 || m.helps(f.edits) {
+		return f
+	}
+	add := Edit{Op: AddValue, Statement: m.index, Operator: m.result.Operator, Key: key, To: escape(m.e.policy, m.source.Test, values[0])}
+	f.edits = append(f.edits, add)
+	f.cause += fmt.Sprintf("; and its value is %q where the policy expects %s", values[0], quoted(m.result.Expected))
+	f.policy += fmt.Sprintf(" and add %q to its values", add.To)
+	f.warning = fmt.Sprintf("every caller whose %s is %q then gets in", key, values[0])
+	return f
 }
 
 // realKeys are keys that exist and that a web identity call does not have, or
@@ -67,12 +83,7 @@ func (m *miss) otherHost() *finding {
 	if _, present := m.e.ctx.Get(key); !present {
 		return nil
 	}
-	return &finding{
-		kind:   MisspeltKey,
-		cause:  fmt.Sprintf("the condition key %s is of another issuer: this token is of %s, so the key is never there", m.result.Key, m.e.host),
-		policy: fmt.Sprintf("write %s instead of %s", key, m.result.Key),
-		edits:  []Edit{m.edit(RenameKey, m.result.Key, key)},
-	}
+	return m.rename(key, fmt.Sprintf("the condition key %s is of another issuer: this token is of %s, so the key is never there", m.result.Key, m.e.host))
 }
 
 // keys are all condition keys that the call could have.
