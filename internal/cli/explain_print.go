@@ -37,16 +37,29 @@ func printExplanation(out io.Writer, way []leg) error {
 			showStatement(&b, l.Statements[l.Closest], l.Decision)
 		}
 		b.WriteByte('\n')
-		for _, row := range []struct{ name, text string }{
-			{"Cause", l.Cause}, {"Change", l.Suggestion}, {"Or", l.CallerChange}, {"Warning", l.Warning},
-		} {
-			if row.text != "" {
-				fmt.Fprintf(&b, "%-9s%s\n", row.name, printable(row.text))
+		steps := l.Steps
+		if len(steps) == 0 {
+			steps = []explain.Step{{Cause: l.Cause, Suggestion: l.Suggestion, CallerChange: l.CallerChange, Warning: l.Warning}}
+		}
+		for i, s := range steps {
+			if i > 0 {
+				b.WriteByte('\n')
 			}
+			showStep(&b, s)
 		}
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+func showStep(b *strings.Builder, s explain.Step) {
+	for _, row := range []struct{ name, text string }{
+		{"Cause", s.Cause}, {"Change", s.Suggestion}, {"Or", s.CallerChange}, {"Warning", s.Warning},
+	} {
+		if row.text != "" {
+			fmt.Fprintf(b, "%-9s%s\n", row.name, printable(row.text))
+		}
+	}
 }
 
 func showStatement(b *strings.Builder, s explain.Statement, decision string) {
@@ -83,7 +96,7 @@ func showStatement(b *strings.Builder, s explain.Statement, decision string) {
 		for i, v := range actual {
 			fmt.Fprintf(b, "      %-9s %s\n", label(i, "actual"), v)
 		}
-		if at := difference(shown, actual, c.Matched); at >= 0 {
+		if at := difference(shown, printableAll(c.Actual), c.Matched); at >= 0 {
 			fmt.Fprintf(b, "      %-9s %s^ differs from here\n", "", strings.Repeat(" ", at))
 		}
 		if c.Note != "" {

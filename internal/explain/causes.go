@@ -141,6 +141,9 @@ func failures(p *iam.Policy, m *miss) int {
 	return n
 }
 
+// where is how the condition is spoken of.
+func (m *miss) where() string { return m.result.Operator + " " + m.result.Key }
+
 func (m *miss) edit(op Op, from, to string) Edit {
 	return Edit{Op: op, Statement: m.index, Operator: m.result.Operator, Key: m.result.Key, From: from, To: to}
 }

@@ -84,6 +84,9 @@ func (x *Explanation) tell(found []finding) {
 	x.Kind = found[0].kind
 	var causes, policies, callers, warnings []string
 	for _, f := range found {
+		if len(found) > 1 {
+			x.Steps = append(x.Steps, Step{f.kind, f.cause, f.policy, f.warning, f.caller})
+		}
 		causes = appendNew(causes, f.cause)
 		policies = appendNew(policies, f.policy)
 		callers = appendNew(callers, f.caller)
@@ -92,6 +95,9 @@ func (x *Explanation) tell(found []finding) {
 	x.Cause = strings.Join(causes, "; and ")
 	x.Suggestion = strings.Join(policies, "; and ")
 	x.CallerChange = strings.Join(callers, "; and ")
+	if slices.ContainsFunc(found, func(f finding) bool { return f.caller == "" }) {
+		x.CallerChange = ""
+	}
 	x.Warning = strings.Join(warnings, "; ")
 	if x.Suggestion == "" {
 		x.Suggestion, x.CallerChange = x.CallerChange, ""

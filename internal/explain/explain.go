@@ -27,8 +27,12 @@ type Explanation struct {
 	Suggestion string `json:"suggestion"`
 	// Warning says whom else the change would let in, or what it takes away.
 	Warning string `json:"warning,omitempty"`
-	// CallerChange is what the caller could change instead; empty for nothing.
+	// CallerChange is what the caller could change instead; empty where that
+	// alone would not do.
 	CallerChange string `json:"caller_change,omitempty"`
+	// Steps are the causes one by one, each with its change, where there are
+	// several: all of them have to go.
+	Steps []Step `json:"steps,omitempty"`
 	// Edits are the change of the policy, for Apply. None where the change
 	// cannot be made mechanically.
 	Edits []Edit `json:"edits,omitempty"`
@@ -36,6 +40,15 @@ type Explanation struct {
 	// the one that came closest; -1 where none did.
 	Closest    int         `json:"closest"`
 	Statements []Statement `json:"statements"`
+}
+
+// Step is one of several causes.
+type Step struct {
+	Kind         Kind   `json:"kind"`
+	Cause        string `json:"cause"`
+	Suggestion   string `json:"suggestion"`
+	Warning      string `json:"warning,omitempty"`
+	CallerChange string `json:"caller_change,omitempty"`
 }
 
 // Statement is one statement of a policy, or one rule of a broker.

@@ -308,6 +308,9 @@ func TestSeveralCauses(t *testing.T) {
 			t.Errorf("cause: got %q, want %q in it", x.Cause, want)
 		}
 	}
+	if len(x.Steps) != 3 || x.CallerChange == "" {
+		t.Errorf("got %d steps and the change of the caller %q, want 3 and one", len(x.Steps), x.CallerChange)
+	}
 	letsIn(t, p, x, call)
 }
 

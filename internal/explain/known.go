@@ -385,7 +385,7 @@ func subjectForm(m *miss) *finding {
 		f := &finding{
 			kind:   NamesForm,
 			cause:  fmt.Sprintf("the policy has the subject with names, %q, and the token the one with ids, %q, as repositories created, renamed or transferred after 2026-07-15 have it", text, m.got),
-			policy: fmt.Sprintf("add %q to the values", value.String()),
+			policy: fmt.Sprintf("add %q to %s", value.String(), m.where()),
 			edits:  []Edit{m.edit(AddValue, "", value.String())},
 		}
 		if want.hasIDs() {
@@ -408,7 +408,7 @@ func subjectContext(m *miss) *finding {
 			continue
 		}
 		f := &finding{
-			policy: fmt.Sprintf("add %q to the values", escape(m.e.policy, m.source.Test, m.got)),
+			policy: fmt.Sprintf("add %q to %s", escape(m.e.policy, m.source.Test, m.got), m.where()),
 			edits:  m.add(m.got),
 		}
 		wantName, wantIsEnv := strings.CutPrefix(want.context, ":environment:")
@@ -473,7 +473,7 @@ func audience(m *miss) *finding {
 		return f
 	}
 	f.cause = fmt.Sprintf("the token is for the audience %q, and the policy expects %s", m.got, quoted(m.result.Expected))
-	f.policy = fmt.Sprintf("add %q to the values, and to the audiences of the provider", m.got)
+	f.policy = fmt.Sprintf("add %q to %s, and to the audiences of the provider", m.got, m.where())
 	f.edits = m.add(m.got)
 	f.warning = "the audience is chosen by whoever asks for the token; a token that was asked for another service then gets in here"
 	return f
@@ -497,7 +497,7 @@ func tags(m *miss) *finding {
 		return &finding{
 			kind:    Tags,
 			cause:   fmt.Sprintf("the policy expects the session tag %s to be %s, and the token has %q", name, quoted(m.result.Expected), m.got),
-			policy:  fmt.Sprintf("add %q to the values", m.got),
+			policy:  fmt.Sprintf("add %q to %s", m.got, m.where()),
 			warning: fmt.Sprintf("sessions tagged %s = %s then get in", name, m.got),
 			edits:   m.add(m.got),
 		}
@@ -513,7 +513,7 @@ func tags(m *miss) *finding {
 		return &finding{
 			kind:    Tags,
 			cause:   fmt.Sprintf("the token carries the session tags %s, and the policy allows %s only", strings.Join(extra, ", "), quoted(m.result.Expected)),
-			policy:  fmt.Sprintf("add %s to the values", strings.Join(extra, ", ")),
+			policy:  fmt.Sprintf("add %s to %s", strings.Join(extra, ", "), m.where()),
 			caller:  fmt.Sprintf("send no tag %s", strings.Join(extra, ", ")),
 			warning: "whoever gets in may then set these tags",
 			edits:   edits,
