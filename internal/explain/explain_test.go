@@ -27,11 +27,7 @@ func statement(federated, action, conditions string) string {
 		"Principal": {"Federated": %q}, "Action": %s, "Condition": %s}]}`, federated, action, conditions)
 }
 
-// subjectIs are the conditions that most trust policies have.
-func subjectIs(operator, value string) string {
-	return fmt.Sprintf(`{"StringEquals": {"%s:aud": "sts.amazonaws.com"}, %q: {"%s:sub": %q}}`, github, operator+"IfExists", github, value)
-}
-
+// sub are the conditions that most trust policies have.
 func sub(operator, value string) string {
 	if operator == "StringEquals" {
 		return fmt.Sprintf(`{"StringEquals": {"%s:aud": "sts.amazonaws.com", "%s:sub": %q}}`, github, github, value)
@@ -325,7 +321,7 @@ func TestClosest(t *testing.T) {
 }
 
 func TestAllowed(t *testing.T) {
-	x := explain.WebIdentity(parse(t, trust(subjectIs("StringEquals", "repo:octo-org/octo-repo:ref:refs/heads/main"))), job(nil))
+	x := explain.WebIdentity(parse(t, trust(sub("StringEquals", "repo:octo-org/octo-repo:ref:refs/heads/main"))), job(nil))
 	if x.Decision != explain.Allowed || x.Closest != 0 || x.Suggestion != "" {
 		t.Errorf("got %+v", x)
 	}
