@@ -170,6 +170,9 @@ func (f *explainFlags) fill(call *iam.WebIdentityCall, policy *iam.Policy, claim
 	}
 	call.Claims = claims
 	call.Issuer, _ = claims["iss"].(string)
+	if !strings.HasPrefix(call.Issuer, "https://") {
+		return failf("give the whole payload of the token", "reading the token: expected an iss that is an https address, found %s", printable(claimText(claims["iss"])))
+	}
 	call.Tags, call.TransitiveTagKeys = carried.Tags, append(carried.Transitive, f.transitive...)
 	call.SourceIdentity = first(f.sourceIdentity, carried.SourceIdentity)
 	for _, t := range f.tags {
@@ -177,7 +180,9 @@ func (f *explainFlags) fill(call *iam.WebIdentityCall, policy *iam.Policy, claim
 		call.Tags = append(call.Tags, iam.Tag{Key: key, Value: value})
 	}
 	call.RolesClaim = carried.Limited && (call.RoleARN == "" || slices.Contains(carried.Roles, call.RoleARN))
-	call.Provider = first(f.provider, explain.Provider(policy, call.RoleARN, call.Issuer))
+	if call.Provider = first(f.provider, explain.Provider(policy, call.RoleARN, call.Issuer)); call.Provider == "" {
+		return usagef("name the provider with --provider, or give the role with --role")("the policy names no provider, so the role's account is not known")
+	}
 	return nil
 }
 

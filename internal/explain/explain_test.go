@@ -355,6 +355,13 @@ func TestProvider(t *testing.T) {
 	}
 }
 
+func TestProviderUnknown(t *testing.T) {
+	p := parse(t, `{"Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "*"}]}`)
+	if got := explain.Provider(p, "", "https://"+github); got != "" {
+		t.Errorf("got %s, want none: nothing says which account it is", got)
+	}
+}
+
 func TestReadToken(t *testing.T) {
 	const claims = `{"https://aws.amazon.com/tags": {"principal_tags": {"b": ["2"]}, "transitive_tag_keys": ["b"]},
 		"https://aws.amazon.com/tags/principal_tags/a": "1", "https://aws.amazon.com/source_identity": "12", "https://aws.amazon.com/roles": "x;y"}`

@@ -9,7 +9,7 @@ import (
 // Provider is the ARN of the OIDC provider that STS takes for a token: that of
 // the issuer in the role's account. Where the role is not known, the account
 // is that of the provider of this issuer which the policy names, or else of
-// the first.
+// the first. It is empty where neither says which account it is.
 func Provider(p *iam.Policy, roleARN, issuer string) string {
 	host := strings.TrimSuffix(hostOf(issuer), "/")
 	partition, account := "aws", ""
@@ -41,7 +41,7 @@ func Provider(p *iam.Policy, roleARN, issuer string) string {
 		}
 	}
 	if account == "" {
-		account = "000000000000"
+		return ""
 	}
 	return "arn:" + partition + ":iam::" + account + ":oidc-provider/" + host
 }
