@@ -82,6 +82,7 @@ func (x *Explanation) tell(found []finding) {
 	x.Kind = found[0].kind
 	var causes, policies, callers, warnings []string
 	for _, f := range found {
+		f.warning = f.wide()
 		if len(found) > 1 {
 			x.Steps = append(x.Steps, Step{f.kind, f.cause, f.policy, f.warning, f.caller})
 		}
@@ -100,6 +101,20 @@ func (x *Explanation) tell(found []finding) {
 	if x.Suggestion == "" {
 		x.Suggestion, x.CallerChange = x.CallerChange, ""
 	}
+}
+
+// wide is the warning, with one of its own where a wildcard is written and
+// nothing else warns: it lets in more than this one caller.
+func (f finding) wide() string {
+	if f.warning != "" {
+		return f.warning
+	}
+	for _, e := range f.edits {
+		if strings.Contains(e.To, "*") {
+			return fmt.Sprintf("%q lets in everything that it matches, not only this caller", e.To)
+		}
+	}
+	return ""
 }
 
 func appendNew(to []string, s string) []string {

@@ -117,7 +117,7 @@ func TestCauses(t *testing.T) {
 		},
 		{
 			name: "letter case of a pattern keeps the pattern", policy: trust(sub("StringLike", "repo:Octo-Org/octo-repo:*")), call: job(nil),
-			kind: explain.LetterCase, cause: "case of letters", suggestion: `write "repo:octo-org/octo-repo:*"`,
+			kind: explain.LetterCase, cause: "case of letters", suggestion: `write "repo:octo-org/octo-repo:*"`, warns: true,
 		},
 		{
 			name: "star under StringEquals", policy: trust(sub("StringEquals", "repo:octo-org/octo-repo:*")), call: job(nil),
@@ -125,12 +125,12 @@ func TestCauses(t *testing.T) {
 		},
 		{
 			name: "github.com in the subject", policy: trust(sub("StringLike", "repo:github.com/octo-org/octo-repo:*")), call: job(nil),
-			kind: explain.HostInSubject, cause: "repo:OWNER/REPO", suggestion: `"repo:octo-org/octo-repo:*"`,
+			kind: explain.HostInSubject, cause: "repo:OWNER/REPO", suggestion: `"repo:octo-org/octo-repo:*"`, warns: true,
 		},
 		{
 			name: "names in the policy, ids in the token", policy: trust(sub("StringLike", "repo:octo-org/octo-repo:*")),
 			call: job(subject("repo:octo-org@65/octo-repo@74:ref:refs/heads/main")),
-			kind: explain.NamesForm, cause: "2026-07-15", suggestion: `add "repo:octo-org@65/octo-repo@74:*"`,
+			kind: explain.NamesForm, cause: "2026-07-15", suggestion: `add "repo:octo-org@65/octo-repo@74:*"`, warns: true,
 		},
 		{
 			name: "ids in the policy, names in the token", policy: trust(sub("StringEquals", "repo:octo-org@65/octo-repo@74:ref:refs/heads/main")), call: job(nil),
