@@ -131,7 +131,7 @@ func startLocal(ctx context.Context, s setup) (_ *local, err error) {
 		Now: s.now, Rand: rand.Reader, Log: s.log, OnDecision: s.onDecision,
 	})
 	if err != nil {
-		return nil, err
+		return nil, failf("AWS takes https issuers only: keep the issuer's public name, which dev needs no address for", "%w", err)
 	}
 	if l.stsURL, err = l.emulate(ctx, aws, s.log); err != nil {
 		return nil, err
