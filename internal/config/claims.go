@@ -60,7 +60,10 @@ var (
 	number    = shape{regexp.MustCompile(`^[0-9]+$`), "a number", "the name stands in another claim, such as repository or actor"}
 	fullRef   = shape{regexp.MustCompile(`^refs/`), "a full ref", "write refs/heads/BRANCH or refs/tags/TAG"}
 	ownerRepo = shape{regexp.MustCompile(`^[^/]+/[^/]+$`), "OWNER/REPOSITORY", "write it with its owner, or match repository_name"}
-	truth     = shape{regexp.MustCompile(`^(true|false)$`), "true or false", ""}
+	form      = shape{regexp.MustCompile(`^(names|ids|custom)$`), "names, ids or custom", ""}
+	// A deny rule that waits for true would let every fork pass.
+	noFork = shape{regexp.MustCompile(`^false$`), "false, or absent where nothing tells", "deny pull requests with event_name: pull_request*, or allow from_fork: \"false\" only"}
+	truth  = shape{regexp.MustCompile(`^(true|false)$`), "true or false", ""}
 )
 
 // githubShapes are claims whose values GitHub documents to look alike
@@ -69,6 +72,7 @@ var githubShapes = map[string]shape{
 	"repository_id": number, "repository_owner_id": number, "actor_id": number, "enterprise_id": number,
 	"run_id": number, "run_number": number, "run_attempt": number, "check_run_id": number,
 	"ref": fullRef, "repository": ownerRepo, "ref_protected": truth,
+	"subject_form": form, "from_fork": noFork,
 }
 
 // deadValues refuses values that no token has: an allow rule with one would

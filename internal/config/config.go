@@ -18,8 +18,11 @@ const (
 	MaxFile    = 1 << 20 // bytes
 	MaxRules   = 10_000
 	MaxIssuers = 100
-	maxDepth   = 20
-	maxKeys    = 1000 // of one mapping
+	// MaxProblems bounds how many mistakes are told at once.
+	MaxProblems = 1000
+	maxDepth    = 20
+	maxKeys     = 1000 // of one mapping
+	maxEmpty    = 1000 // values
 )
 
 // Config is what a file says.
@@ -151,7 +154,9 @@ func (p Problems) Error() string {
 
 // Add appends a mistake in the file of c.
 func (p *Problems) Add(c *Config, pos Pos, path, hint, format string, args ...any) {
-	*p = append(*p, Problem{File: c.file, Pos: pos, Path: path, Message: fmt.Sprintf(format, args...), Hint: hint})
+	*p = append(*p, Problem{
+		File: c.file, Pos: pos, Path: visible(path), Message: visible(fmt.Sprintf(format, args...)), Hint: visible(hint),
+	})
 }
 
 // Err is p sorted, or nil if there are none.

@@ -216,7 +216,7 @@ func TestBounds(t *testing.T) {
 		"closed lines": {top + "rules: " + strings.Repeat("[\n", 200_000) + strings.Repeat("]", 200_000), "nested deeper"},
 		"braces":       {top + "rules: " + strings.Repeat("{a: ", 200_000), "nested deeper"},
 		"dashes":       {top + "rules:\n" + strings.Repeat("- ", 400_000), "nested deeper"},
-		"questions":    {top + "rules:\n" + strings.Repeat("? ", 400_000), "nested deeper"},
+		"questions":    {top + "rules:\n" + strings.Repeat("? ", 400_000), "question mark"},
 		"indentation":  {indented(25), "nested deeper"},
 		"tags":         {top + "rules: " + strings.Repeat("!a ", 300_000), "tags are not supported"},
 		"keys":         {top + keys.String(), "at most 1000 keys"},

@@ -46,9 +46,11 @@ func Parse(name string, data []byte) (*Config, error) {
 		AWS:           AWS{Region: defaultRegion, Audience: defaultAudience, Timeout: defaultTimeout},
 	}
 	r := &reader{cfg: c}
-	if body := r.parseTree(data); body != nil {
-		c.lines = strings.Split(string(data), "\n")
-		r.file(body)
+	if text, ok := r.plain(data); ok {
+		c.lines = strings.Split(text, "\n")
+		if body := r.parseTree(text); body != nil {
+			r.file(body)
+		}
 	}
 	if err := r.problems.Err(); err != nil {
 		return nil, err

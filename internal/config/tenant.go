@@ -23,6 +23,10 @@ var tenantClaims = map[identity.Platform]map[string]bool{ // claim: its value is
 	identity.CircleCI:  {"aud": false, "oidc.circleci.com/project-id": false, "oidc.circleci.com/org-id": false},
 }
 
+// saysNothing are claims that every token from an issuer that could be accepted
+// has the same, or that its job chooses: narrowing to them narrows nothing.
+var saysNothing = map[string]bool{"iss": true, "aud": true, "exp": true, "iat": true, "nbf": true, "jti": true}
+
 // tenant checks that an issuer that signs for everybody is narrowed to a
 // tenant: otherwise any account on the platform would be one of our jobs.
 func (r *reader) tenant(i Issuer, only ast.Node, path string) {
@@ -42,7 +46,7 @@ func (r *reader) tenant(i Issuer, only ast.Node, path string) {
 	named := false
 	for _, m := range i.Only {
 		isPath, known := claims[m.Claim]
-		if claims != nil && !known {
+		if claims != nil && !known || claims == nil && saysNothing[m.Claim] {
 			continue
 		}
 		for _, p := range m.Patterns {

@@ -9,21 +9,12 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
-	"github.com/goccy/go-yaml/token"
 )
 
 // parseTree parses the file to one mapping, or says where it cannot.
-func (r *reader) parseTree(data []byte) ast.Node {
+func (r *reader) parseTree(text string) ast.Node {
 	start := Pos{1, 1}
-	switch {
-	case len(data) > MaxFile:
-		r.failAt(start, "", "", "expected a file of at most %d bytes", MaxFile)
-		return nil
-	case !utf8.Valid(data):
-		r.failAt(start, "", "save the file as UTF-8", "the file is not valid UTF-8")
-		return nil
-	}
-	tokens := lexer.Tokenize(string(data))
+	tokens := lexer.Tokenize(text)
 	if r.bound(tokens); len(r.problems) > 0 {
 		return nil
 	}
@@ -59,65 +50,6 @@ func (r *reader) parseTree(data []byte) ast.Node {
 	return body
 }
 
-// bound holds the file to what may be parsed at all. The parser recurses, and
-// builds the path of each node from that of its parent, so a few kilobytes of
-// brackets would cost gigabytes; and it copies a mapping for each of its keys.
-// Anchors, aliases, merges and tags are refused:
-// what a file grants must stand where it is read, and an alias can grow without
-// bound.
-func (r *reader) bound(tokens token.Tokens) {
-	var flow, inLine, line int
-	keys := map[int]int{} // so far, by column, or below 0 by depth of brackets
-	for _, t := range tokens {
-		if l := tokenPos(t).Line; l != line {
-			line, inLine = l, 0
-		}
-		switch t.Type {
-		case token.AliasType:
-			r.failAt(tokenPos(t), "", `write the value out, or quote a pattern that begins with *, as in "*-prod"`, "anchors, aliases and merge keys are not supported")
-			return
-		case token.AnchorType, token.MergeKeyType:
-			r.failAt(tokenPos(t), "", "write the value out", "anchors, aliases and merge keys are not supported")
-			return
-		case token.TagType:
-			r.failAt(tokenPos(t), "", "write the value without the tag, or quote a text that begins with !", "tags are not supported")
-			return
-		case token.MappingStartType, token.SequenceStartType:
-			flow++
-			keys[-flow] = 0
-		case token.MappingEndType, token.SequenceEndType:
-			flow--
-		case token.SequenceEntryType, token.MappingKeyType:
-			inLine++
-			forget(keys, tokenPos(t).Column)
-		case token.MappingValueType:
-			of := -flow
-			if flow <= 0 {
-				of = tokenPos(t.Prev).Column
-				forget(keys, of)
-			}
-			if keys[of]++; keys[of] > maxKeys {
-				r.failAt(tokenPos(t), "", "", "expected at most %d keys in one mapping", maxKeys)
-				return
-			}
-		}
-		if flow+inLine > maxDepth {
-			r.failAt(tokenPos(t), "", "", "nested deeper than %d levels", maxDepth)
-			return
-		}
-	}
-}
-
-// forget drops the counts of the mappings that end where one begins, or goes
-// on, further left.
-func forget(keys map[int]int, column int) {
-	for c := range keys {
-		if c > column {
-			delete(keys, c)
-		}
-	}
-}
-
 // depth bounds how deep the rest of the package recurses.
 func (r *reader) depth(n ast.Node, level int) {
 	if level > maxDepth {
@@ -142,11 +74,12 @@ func (r *reader) depth(n ast.Node, level int) {
 // both from 1. In a quoted, folded or indented text it follows what YAML leaves
 // out. A place that cannot be found is the text's own.
 func (c *Config) Locate(t Text, line, column int) Pos {
-	w := walker{lines: c.lines, at: t.Pos}
+	w := walker{lines: c.lines}
+	w.moveTo(t.Pos)
 	switch quote := w.peek(); quote {
 	case '"', '\'':
 		w.quote = quote
-		w.next()
+		w.skip(1)
 	case '|', '>':
 		w.block = true
 		w.toNextLine()
@@ -174,46 +107,52 @@ func (c *Config) Locate(t Text, line, column int) Pos {
 type walker struct {
 	lines  []string
 	at     Pos
-	quote  rune // 0: none
-	block  bool // | or >
-	indent int  // of a block
+	rest   string // what stands from here to the end of the line
+	quote  rune   // 0: none
+	block  bool   // | or >
+	indent int    // of a block
 }
 
-// rest is what stands from here to the end of the line.
-func (w *walker) rest() string {
-	if w.at.Line < 1 || w.at.Line > len(w.lines) {
-		return ""
+func (w *walker) moveTo(p Pos) {
+	w.at, w.rest = Pos{p.Line, 1}, ""
+	if p.Line >= 1 && p.Line <= len(w.lines) {
+		w.rest = w.lines[p.Line-1]
 	}
-	s := w.lines[w.at.Line-1]
-	for range w.at.Column - 1 {
-		_, size := utf8.DecodeRuneInString(s)
-		s = s[size:]
-	}
-	return s
+	w.skip(p.Column - 1)
 }
 
 // peek is the character here, and 0 at the end of a line.
 func (w *walker) peek() rune {
-	for _, c := range w.rest() {
-		return c
+	if w.rest == "" {
+		return 0
 	}
-	return 0
+	c, _ := utf8.DecodeRuneInString(w.rest)
+	return c
 }
 
-func (w *walker) next() { w.at.Column++ }
+func (w *walker) skip(n int) {
+	for range n {
+		_, size := utf8.DecodeRuneInString(w.rest)
+		w.rest = w.rest[size:]
+		w.at.Column++
+	}
+}
 
-func (w *walker) toNextLine() { w.at = Pos{w.at.Line + 1, 1} }
+func (w *walker) toNextLine() { w.moveTo(Pos{w.at.Line + 1, 1}) }
+
+// blank reports whether only blanks stand before the end of the line.
+func (w *walker) blank() bool { return strings.TrimLeft(w.rest, " \t") == "" }
 
 func (w *walker) skipBlank() {
 	for c := w.peek(); c == ' ' || c == '\t'; c = w.peek() {
-		w.next()
+		w.skip(1)
 	}
 }
 
 // skipFold goes over the end of a line and the next one's indentation, where
 // only blanks stand before that end.
 func (w *walker) skipFold() {
-	for strings.Trim(w.rest(), " \t\r") == "" && w.at.Line < len(w.lines) {
+	for w.blank() && w.at.Line < len(w.lines) {
 		w.toNextLine()
 		w.skipBlank()
 	}
@@ -221,16 +160,16 @@ func (w *walker) skipFold() {
 
 // step goes over what stands for the character v of the value.
 func (w *walker) step(v rune) bool {
-	if v == ' ' && strings.Trim(w.rest(), " \t\r") != "" {
+	if v == ' ' && !w.blank() {
 		if w.peek() != ' ' {
 			return false
 		}
-		w.next()
+		w.skip(1)
 		return true
 	}
 	if v == '\n' && w.block {
 		w.toNextLine()
-		w.at.Column += w.indent
+		w.skip(w.indent)
 		return true
 	}
 	if v == ' ' || v == '\n' && w.peek() != '\\' {
@@ -240,13 +179,13 @@ func (w *walker) step(v rune) bool {
 	w.skipFold()
 	switch c := w.peek(); {
 	case c == '\\' && w.quote == '"':
-		w.next()
+		w.skip(1)
 		length := map[rune]int{'x': 3, 'u': 5, 'U': 9}[w.peek()]
-		w.at.Column += max(length, 1)
+		w.skip(max(length, 1))
 	case c == '\'' && w.quote == '\'':
-		w.at.Column += 2
+		w.skip(2)
 	case c == v:
-		w.next()
+		w.skip(1)
 	default:
 		return false
 	}

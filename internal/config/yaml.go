@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
@@ -24,8 +25,20 @@ func (r *reader) fail(n ast.Node, path, hint, format string, args ...any) {
 }
 
 func (r *reader) failAt(p Pos, path, hint, format string, args ...any) {
+	switch {
+	case r.full():
+		return
+	case len(r.problems) == MaxProblems-1:
+		path, hint, format, args = "", "", "there are more mistakes than these %d", []any{MaxProblems - 1}
+	}
+	if lines := r.cfg.lines; p.Line <= len(lines) { // the parser puts what is left out anywhere
+		p.Column = min(p.Column, utf8.RuneCountInString(lines[p.Line-1])+1)
+	}
 	r.problems.Add(r.cfg, p, path, hint, format, args...)
 }
+
+// full reports whether so many mistakes are told that no more are looked for.
+func (r *reader) full() bool { return len(r.problems) >= MaxProblems }
 
 func (r *reader) warn(p Pos, path, hint, format string, args ...any) {
 	r.cfg.warnings.Add(r.cfg, p, path, hint, format, args...)
@@ -87,7 +100,11 @@ func (r *reader) entries(n ast.Node, path string) []entry {
 			continue
 		}
 		first[key] = pos(kv.Key)
-		all = append(all, entry{key, pos(kv.Key), kv.Value})
+		value := kv.Value
+		if null, ok := value.(*ast.NullNode); ok && null.Token.Type == token.ImplicitNullType {
+			value = nil // nothing stands there, so the mistake stands at the key
+		}
+		all = append(all, entry{key, pos(kv.Key), value})
 	}
 	return all
 }
@@ -99,6 +116,9 @@ func (r *reader) mapping(n ast.Node, path string, known map[string]func(ast.Node
 	present := map[string]bool{}
 	before := len(r.problems)
 	for _, e := range r.entries(n, path) {
+		if r.full() {
+			break
+		}
 		read, ok := known[e.key]
 		if !ok {
 			present[r.unknown(e, path, known)] = true

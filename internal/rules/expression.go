@@ -20,6 +20,9 @@ const (
 	maxCost = 100_000
 	// maxExpression bounds an expression's text, in bytes.
 	maxExpression = 4096
+	// maxMistakes bounds how many mistakes of one expression are told: most
+	// follow from the first.
+	maxMistakes = 10
 )
 
 // expression is a compiled condition. It never changes.
@@ -56,7 +59,8 @@ func (x *expressions) compile(cfg *config.Config, problems *config.Problems, t c
 	}
 	checked, issues := x.env.Compile(t.Value)
 	if issues != nil && issues.Err() != nil {
-		for _, e := range issues.Errors() {
+		errs := issues.Errors()
+		for _, e := range errs[:min(len(errs), maxMistakes)] {
 			at := cfg.Locate(t, e.Location.Line(), e.Location.Column()+1)
 			problems.Add(cfg, at, path, celHint(e.Message), "%s", e.Message)
 		}
@@ -67,7 +71,7 @@ func (x *expressions) compile(cfg *config.Config, problems *config.Problems, t c
 		return nil
 	}
 	if bad := unanchored(checked.NativeRep()); len(bad) > 0 {
-		for _, m := range bad {
+		for _, m := range bad[:min(len(bad), maxMistakes)] {
 			problems.Add(cfg, cfg.Locate(t, m.line, m.column), path, "anchor the pattern as ^(?:...)$, or use match with *", "%s", m.problem)
 		}
 		return nil

@@ -57,6 +57,9 @@ func Compile(cfg *config.Config) (*Set, error) {
 		return nil, fmt.Errorf("preparing the expressions: %w", err)
 	}
 	for i, r := range cfg.Rules {
+		if len(problems) >= config.MaxProblems {
+			break
+		}
 		c := rule{name: r.Name, effect: Allow, issuers: r.Issuers}
 		if r.Deny {
 			c.effect = Deny
