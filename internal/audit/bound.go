@@ -17,6 +17,7 @@ const (
 	maxStranger = 256  // any text of a caller whom no issuer of ours vouches for
 	maxList     = 50   // the most session tags that STS takes
 	maxARNs     = 10   // the most session policies that STS takes
+	maxClaims   = 8192 // all claims; GitHub's have about 1500
 )
 
 // bound makes every text of r short, valid UTF-8 without control characters.
@@ -35,6 +36,10 @@ func (r *Record) bound() {
 	cleanAll(text, &c.IssuerName, &c.Issuer, &c.Repository, &c.RepositoryID, &c.OwnerID, &c.Ref, &c.Environment,
 		&c.Event, &c.RunID, &c.RunAttempt, &c.Actor, &c.ActorID, &c.TokenID, &c.TokenSHA256)
 	cleanAll(long, &c.Subject, &c.Workflow)
+	// Half of the claims would be those of another job.
+	if len(c.Claims) > maxClaims || !c.Verified || !visible(string(c.Claims)) {
+		c.Claims = nil
+	}
 
 	// What the broker itself writes is bounded all the same: it quotes the token.
 	cleanAll(maxText, &r.Rule, &r.Reason)
@@ -92,7 +97,7 @@ func clean(s string, limit int) string {
 	var b strings.Builder
 	cut := 0 // where the text ends if an ellipsis must follow
 	for _, r := range s {
-		if unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) {
+		if unseen(r) {
 			r = utf8.RuneError
 		}
 		if b.Len()+utf8.RuneLen(r) > limit {
@@ -105,3 +110,8 @@ func clean(s string, limit int) string {
 	}
 	return b.String()
 }
+
+// unseen reports whether a reader does not see a character as it is.
+func unseen(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) }
+
+func visible(s string) bool { return utf8.ValidString(s) && strings.IndexFunc(s, unseen) < 0 }

@@ -1,6 +1,8 @@
 package audit
 
 import (
+	"encoding/json"
+
 	"github.com/stint-dev/stint/internal/identity"
 )
 
@@ -11,7 +13,26 @@ func CallerOf(c identity.Claims) Caller {
 	caller.Verified = c.TokenSHA256() != ""
 	caller.IssuerName = c.Issuer()
 	caller.TokenSHA256 = c.TokenSHA256()
+	caller.Claims = claimsOf(c)
 	return caller
+}
+
+// ofOneToken are the claims that differ between two tokens of one job.
+var ofOneToken = []string{"jti", "iat", "nbf", "exp"}
+
+func claimsOf(c identity.Claims) json.RawMessage {
+	signed := c.Signed()
+	for _, name := range ofOneToken {
+		delete(signed, name)
+	}
+	if len(signed) == 0 {
+		return nil
+	}
+	text, err := json.Marshal(signed)
+	if err != nil { // claims came from JSON
+		return nil
+	}
+	return text
 }
 
 // CallerSeen is the caller whose token was rejected. It counts as verified only

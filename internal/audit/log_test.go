@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -150,7 +152,7 @@ func TestCallers(t *testing.T) {
 			t.Errorf("signed %t: found %+v", signed, seen)
 		}
 	}
-	if (CallerSeen(identity.Seen{}) != Caller{}) {
+	if !reflect.DeepEqual(CallerSeen(identity.Seen{}), Caller{}) {
 		t.Error("expected nothing of a token that says nothing")
 	}
 }
@@ -204,4 +206,50 @@ func FuzzClean(f *testing.F) {
 			t.Fatalf("clean(%q, %d) = %q changes what is fine", s, limit, got)
 		}
 	})
+}
+
+func TestRecordedClaims(t *testing.T) {
+	claims := func(payload map[string]any) Caller {
+		c := CallerOf(identity.InsecureClaims("github", identity.GitHub, payload))
+		c.Verified = true
+		return c
+	}
+	job := map[string]any{"iss": "https://token.actions.githubusercontent.com", "repository_id": json.Number("12345678901234567890"), "environment": "prod"}
+	for _, test := range []struct {
+		name   string
+		change func(map[string]any)
+		stays  bool
+	}{
+		{"a job's", func(map[string]any) {}, true},
+		{"with those of one token", func(c map[string]any) { c["jti"], c["exp"], c["iat"], c["nbf"] = "j", 3, 2, 1 }, true},
+		{"too large", func(c map[string]any) { c["x"] = strings.Repeat("a", 9000) }, false},
+		{"turning the text round", func(c map[string]any) { c["x"] = "a\u202eb" }, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			payload := maps.Clone(job)
+			test.change(payload)
+			s := &memory{}
+			log := NewLog(s, LogConfig{Now: time.Now})
+			if _, err := log.Deny(t.Context(), Entry{Caller: claims(payload)}, Denial{}); err != nil {
+				t.Fatal(err)
+			}
+			got := string(s.records[0].Caller.Claims)
+			want := `{"environment":"prod","iss":"https://token.actions.githubusercontent.com","repository_id":12345678901234567890}`
+			if !test.stays {
+				want = ""
+			}
+			if got != want {
+				t.Errorf("claims on record:\n got %s\nwant %s", got, want)
+			}
+		})
+	}
+	stranger := claims(job)
+	stranger.Verified = false
+	s := &memory{}
+	if _, err := NewLog(s, LogConfig{Now: time.Now}).Deny(t.Context(), Entry{Caller: stranger}, Denial{}); err != nil {
+		t.Fatal(err)
+	}
+	if s.records[0].Caller.Claims != nil {
+		t.Errorf("a stranger's claims are on record: %s", s.records[0].Caller.Claims)
+	}
 }

@@ -3,6 +3,7 @@
 package audit
 
 import (
+	"encoding/json"
 	"time"
 )
 
@@ -62,6 +63,11 @@ type Caller struct {
 	ActorID      string `json:"actor_id,omitempty"`
 	TokenID      string `json:"jti,omitempty"`
 	TokenSHA256  string `json:"token_sha256,omitempty"`
+	// Claims are the signed claims of a caller whose token was verified, as
+	// JSON, without those of one token alone (jti and the times), so that other
+	// rules can be tried on the same job. They are left out, all of them, where
+	// they are larger than 8 KiB or hold what a reader would not see as it is.
+	Claims json.RawMessage `json:"claims,omitempty"`
 }
 
 // Asked is what the request wanted.

@@ -46,7 +46,7 @@ func Record(n int, change ...func(*audit.Record)) *audit.Record {
 		Door:   "token",
 		Remote: "192.0.2.1",
 		Caller: audit.Caller{Verified: true, IssuerName: "github", Subject: "repo:octo-org/octo-repo:ref:refs/heads/main",
-			Repository: "octo-org/octo-repo", RunID: "1"},
+			Repository: "octo-org/octo-repo", RunID: "1", Claims: []byte(`{"environment":"pröd","repository_id":12345678901234567890}`)},
 		Asked:   audit.Asked{Role: "arn:aws:iam::111111111111:role/deploy", PolicyARNs: []string{"arn:aws:iam::aws:policy/ReadOnlyAccess"}},
 		Verdict: audit.Allowed,
 		Rule:    "deploy-prod",
