@@ -126,6 +126,10 @@ func readCredentials(out *sts.AssumeRoleWithWebIdentityOutput) (AWSCredentials, 
 	return creds, nil
 }
 
+// refusedByAWS stands in the broker's message where AWS STS refused what the
+// rules gave. It changes nothing but what the caller is advised.
+const refusedByAWS = "AWS STS refused what the rule "
+
 // classifySTS makes this package's errors of the SDK's.
 func classifySTS(err error) error {
 	if err == nil {
@@ -150,7 +154,7 @@ func classifySTS(err error) error {
 	code, message := clean(api.ErrorCode()), clean(api.ErrorMessage())
 	switch code {
 	case "AccessDenied", "AccessDeniedException", "InvalidIdentityToken", "IDPRejectedClaim", "ExpiredTokenException", "PackedPolicyTooLarge":
-		return &DeniedError{Code: code, Message: message}
+		return &DeniedError{Code: code, Message: message, Upstream: strings.Contains(message, refusedByAWS)}
 	}
 	e := &BrokerError{Status: status, Code: code, Message: message}
 	if temporaryStatus(status) || code == "IDPCommunicationError" || code == "Throttling" || code == "ThrottlingException" {

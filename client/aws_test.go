@@ -105,7 +105,8 @@ func TestAssumeRoleDenied(t *testing.T) {
 	}{
 		{"by the broker", explained, stsError(403, "AccessDenied", notAuthorized+": no rule matches (record 01G)"), "no_rule_matched", "invalid_target"},
 		{"by the broker, which then is gone", answer(503, "text/plain", ""), stsError(403, "AccessDenied", notAuthorized+": no (record 01G)"), "", "AccessDenied"},
-		{"by AWS", unexpected(t), stsError(403, "AccessDenied", notAuthorized), "", "AccessDenied"},
+		{"by AWS", unexpected(t), stsError(403, "AccessDenied", notAuthorized+". AWS STS refused what the rule deploy-prod gave: the broker does not see the trust policy. Record 01H"), "", "AccessDenied"},
+		{"by AWS, with an older broker", unexpected(t), stsError(403, "AccessDenied", notAuthorized), "", "AccessDenied"},
 		{"token not accepted", unexpected(t), stsError(400, "InvalidIdentityToken", "x"), "", "InvalidIdentityToken"},
 		{"token expired", unexpected(t), stsError(400, "ExpiredTokenException", "x"), "", "ExpiredTokenException"},
 		{"claim rejected", unexpected(t), stsError(403, "IDPRejectedClaim", "x"), "", "IDPRejectedClaim"},
@@ -119,6 +120,8 @@ func TestAssumeRoleDenied(t *testing.T) {
 			var d *client.DeniedError
 			if !errors.As(err, &d) || d.Reason != tt.reason || d.Code != tt.code {
 				t.Errorf("error %v (%+v), want a denial %s %s", err, d, tt.code, tt.reason)
+			} else if d.Upstream != (tt.name == "by AWS") {
+				t.Errorf("the role's trust policy denied: %v", d.Upstream)
 			}
 			if requests.Load() > 2 || len(w) > 0 {
 				t.Errorf("%d requests, %d waits: a denial is not tried again", requests.Load(), len(w))

@@ -147,6 +147,10 @@ type answer struct {
 		Detail string       `json:"detail"`
 		Hint   string       `json:"hint"`
 		Rules  []RuleResult `json:"rules"`
+
+		Closest    *RuleTrace `json:"closest"`
+		Suggestion string     `json:"suggestion"`
+		Warning    string     `json:"warning"`
 	} `json:"denial"`
 }
 
@@ -205,6 +209,10 @@ func (a answer) denied() *DeniedError {
 		for i := range e.Rules {
 			e.Rules[i].clean()
 		}
+		e.Suggestion, e.Warning = clean(d.Suggestion), clean(d.Warning)
+		if e.Closest = d.Closest; e.Closest != nil {
+			e.Closest.clean()
+		}
 	}
 	return e
 }
@@ -215,6 +223,20 @@ func (r *RuleResult) clean() {
 		m.Claim, m.Found, m.Detail = clean(m.Claim), clean(m.Found), clean(m.Detail)
 		for i := range m.Expected {
 			m.Expected[i] = clean(m.Expected[i])
+		}
+	}
+}
+
+func (t *RuleTrace) clean() {
+	t.Rule, t.Effect = clean(t.Rule), clean(t.Effect)
+	for i := range t.Conditions {
+		c := &t.Conditions[i]
+		c.Operator, c.Key, c.Note = clean(c.Operator), clean(c.Key), clean(c.Note)
+		for i := range c.Expected {
+			c.Expected[i] = clean(c.Expected[i])
+		}
+		for i := range c.Actual {
+			c.Actual[i] = clean(c.Actual[i])
 		}
 	}
 }

@@ -70,7 +70,9 @@ func TestExchangeDenied(t *testing.T) {
 	url, requests := serve(t, answer(400, "application/json", `{"error":"invalid_target","error_description":"no rule",
 		"denial":{"record":"01H","reason":"no_rule_matched","detail":"no rule\n::set-env name=x::y","hint":"ask \u001b[31mfor it",
 		"rules":[{"rule":"deploy-prod","effect":"allow","matched":false,"miss":{"claim":"environment","expected":["prod"],"found":"##[x]dev","detail":"d"}},
-		{"rule":"other","effect":"deny","matched":true}]}}`))
+		{"rule":"other","effect":"deny","matched":true}],
+		"closest":{"index":3,"rule":"deploy-prod","effect":"allow","conditions":[{"operator":"match","key":"environment","expected":["prod\n"],"actual":["##[x]dev"],"matched":false,"note":"\u001b[31m"}]},
+		"suggestion":"add\nit","warning":"\u202e"}}`))
 	_, err := client.Broker{URL: url}.Exchange(t.Context(), "a.b.c", client.ExchangeRequest{})
 	var d *client.DeniedError
 	if !errors.As(err, &d) {
@@ -83,8 +85,12 @@ func TestExchangeDenied(t *testing.T) {
 	if miss == nil || miss.Claim != "environment" || miss.Expected[0] != "prod" {
 		t.Fatalf("miss %+v", miss)
 	}
+	if d.Closest == nil || d.Closest.Index != 3 || d.Closest.Rule != "deploy-prod" || len(d.Closest.Conditions) != 1 || d.Suggestion != "add it" || d.Upstream {
+		t.Fatalf("closest %+v, suggestion %q", d.Closest, d.Suggestion)
+	}
 	// A broker's words must not become a terminal's or the GitHub runner's commands.
-	if text := d.Detail + d.Hint + miss.Found; strings.ContainsAny(text, "\n\x1b") || strings.Contains(text, "##[") {
+	c := d.Closest.Conditions[0]
+	if text := d.Detail + d.Hint + miss.Found + d.Suggestion + d.Warning + c.Expected[0] + c.Actual[0] + c.Note; strings.ContainsAny(text, "\n\x1b\u202e") || strings.Contains(text, "##[") {
 		t.Errorf("control characters came through: %q", text)
 	}
 	if requests.Load() != 1 {

@@ -29,8 +29,38 @@ type DeniedError struct {
 	Record string // the id of the record of this decision
 	Reason string // a word that programs may branch on, such as no_rule_matched
 	Detail string // one sentence with what was expected and found
-	Hint   string // what would change it
+	Hint   string // what the job could change
 	Rules  []RuleResult
+	// Closest is the rule that denied, or else the one that came closest, with
+	// each of its conditions; nil where the broker names none.
+	Closest *RuleTrace
+	// Suggestion is what would have to change in the rules, and Warning whom
+	// that would let in beside this job.
+	Suggestion string
+	Warning    string
+
+	// Upstream says that the rules gave the role and AWS STS refused it: the
+	// role's trust policy denies, which the broker does not see.
+	Upstream bool
+}
+
+// RuleTrace is one rule with every one of its conditions.
+type RuleTrace struct {
+	Index      int             `json:"index"` // in the order of the broker's file, from 0
+	Rule       string          `json:"rule"`
+	Effect     string          `json:"effect"` // allow or deny
+	Matched    bool            `json:"matched"`
+	Conditions []RuleCondition `json:"conditions"`
+}
+
+// RuleCondition is one condition of a rule.
+type RuleCondition struct {
+	Operator string   `json:"operator"` // match, when or role
+	Key      string   `json:"key"`      // such as the claim
+	Expected []string `json:"expected"` // any of these
+	Actual   []string `json:"actual"`   // none: the claim is not in the token
+	Matched  bool     `json:"matched"`
+	Note     string   `json:"note"`
 }
 
 // RuleResult is one rule's part in a denial.

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"encoding/json"
+	"reflect"
 
 	"github.com/stint-dev/stint/internal/identity"
 )
@@ -16,6 +17,9 @@ func CallerOf(c identity.Claims) Caller {
 	caller.Claims = claimsOf(c)
 	return caller
 }
+
+// IsZero reports whether nothing is known of the caller.
+func (c Caller) IsZero() bool { return reflect.ValueOf(c).IsZero() }
 
 // ofOneToken are the claims that differ between two tokens of one job.
 var ofOneToken = []string{"jti", "iat", "nbf", "exp"}

@@ -165,6 +165,11 @@ func (f *auditFlags) open(ctx context.Context) (store.Reader, error) {
 		}
 		url = cfg.Store
 	}
+	return openRecords(ctx, url)
+}
+
+// openRecords opens the store at url for reading.
+func openRecords(ctx context.Context, url string) (store.Reader, error) {
 	if err := store.CheckURL(url); err != nil {
 		return nil, usagef("--store sqlite:stint.db")("%w", err)
 	}

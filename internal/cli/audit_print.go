@@ -59,7 +59,7 @@ func (p *recordPrinter) print(records []audit.Record) error {
 // columns is a record as its line has it.
 func columns(r *audit.Record) [7]string {
 	who := cmp.Or(r.Caller.Repository, r.Caller.Subject, r.Caller.IssuerName, r.Caller.Issuer, r.Remote, "-")
-	if !r.Caller.Verified && r.Caller != (audit.Caller{}) {
+	if !r.Caller.Verified && !r.Caller.IsZero() {
 		who = "?" + who
 	}
 	what := r.Role()

@@ -201,12 +201,9 @@ func (d *teller) denied(ctx context.Context, role string) error {
 		return fmt.Errorf("the broker should have denied the pull request, and answered: %w", err)
 	}
 	d.step("The broker denies it, and says which claim stood in the way.")
-	d.say("     %s", printable(denied.Detail))
-	for line := range strings.Lines(strings.TrimPrefix(explainRules(denied.Rules), "\n")) {
-		d.say("   %s", strings.TrimRight(line, "\n"))
-	}
-	if denied.Hint != "" {
-		d.say("     hint: %s", printable(denied.Hint))
+	why, _ := denialOf(denied)
+	for line := range strings.Lines(explanationText([]leg{why})) {
+		d.say("%s", strings.TrimRight("     "+line, " \n"))
 	}
 	record, err := d.lastRecord(ctx)
 	if err != nil {

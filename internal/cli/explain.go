@@ -1,54 +1,83 @@
 package cli
 
 import (
-	"context"
-	"errors"
-	"io"
-	"io/fs"
-	"os"
-	"slices"
+	"regexp"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/stint-dev/stint/iam"
-	"github.com/stint-dev/stint/internal/config"
 	"github.com/stint-dev/stint/internal/explain"
-	"github.com/stint-dev/stint/internal/identity"
-	"github.com/stint-dev/stint/internal/roles"
-	"github.com/stint-dev/stint/internal/rules"
-	"github.com/stint-dev/stint/internal/strictjson"
 )
 
+// explainFlags are the flags of stint explain: what decides, who calls, what
+// the call carries, and what the session then asks for.
 type explainFlags struct {
-	policy, role, rules      string
-	claims, token            string
+	policy, role, rules, chain string
+	claims, token              string
+	from, fromRole             string
+	fromIdentity               []string
+	session                    bool
+	sessionTags, sessionTrans  []string
+	sessionIdentity            string
+
 	audience, sessionName    string
 	tags, transitive         []string
 	sourceIdentity, provider string
-	json                     bool
+	externalID               string
+	duration                 time.Duration
+
+	action, resource         string
+	identity, sessionPolicy  []string
+	resourcePolicy, boundary string
+	context                  []string
+	resourceAccount          string
+
+	json bool
 }
 
 func newExplainCommand(e *Env) *cobra.Command {
 	var f explainFlags
 	c := &cobra.Command{
 		Use:   "explain (--policy FILE | --role FILE | --rules FILE)...",
-		Short: "Say why a token is let in by a trust policy or by rules, or why not",
+		Short: "Say why a call is let in by policies or by rules, or why not",
 		Long: `Say whether a token would be let in by a role's trust policy, by the broker's
-rules, or on the whole way through both, and by which statement; and if not, what
-each condition expected and found, the cause, and the smallest change that would
-let it pass. A change is tried before it is proposed.
+rules, or on the whole way through both; whether the session may then assume
+another role; and what it may do. Name the statement that decides, and where
+something is denied what each condition expected and found, the cause, and the
+smallest change that would let it pass. A change is tried before it is proposed.
 
-The token is that of --token, the claims of --claims, or else this job's own. Its
-signature and times are not checked, and nothing is asked of AWS or of a broker.
-A stint token carries its tags and source identity itself.
+Nothing is asked of AWS or of a broker, and the signature and times of a token are
+not checked.
 
-With --rules and a trust policy, the claims are a job token's: the rules decide,
-and the trust policy sees the stint token that the broker would sign.
+Who calls
+  The token is that of --token, the claims of --claims, or else this job's own. A
+  stint token carries its tags and source identity itself. With --rules and a
+  trust policy, the claims are a job token's: the rules decide, and the trust
+  policy sees the stint token that the broker would sign.
 
   stint explain --policy trust.json --claims claims.json
   stint explain --role role.json --token token.jwt
   stint explain --rules stint.yaml --role role.json
+
+A chained call
+  --chain is a role that the session of --role assumes. --from-role or --from is a
+  caller without a token, who assumes --role; --session-tag says what the caller's
+  session carries. --tag, --transitive, --source-identity, --external-id and
+  --duration are of the last call, --session-name of each.
+
+  stint explain --role a.json --chain b.json --claims claims.json --tag env=prod
+  stint explain --role b.json --from-role a.json --session-tag env=prod
+
+What the session may do
+  With --action and --resource, and the policies that apply. --session takes the
+  session of --role as given, with the tags of --session-tag.
+
+  stint explain --rules stint.yaml --role role.json --claims claims.json \
+    --action s3:PutObject --resource arn:aws:s3:::site/octo-org/octo-repo/index.html \
+    --identity policy.json
+  stint explain --role role.json --session --session-tag env=prod \
+    --action s3:GetObject --resource arn:aws:s3:::site/a --identity policy.json
 
 Exit codes: 0 allowed, 1 broken input, 2 wrong usage, 3 denied.`,
 		Args: noArgs,
@@ -76,23 +105,54 @@ Exit codes: 0 allowed, 1 broken input, 2 wrong usage, 3 denied.`,
 	fl.StringVar(&f.claims, "claims", "", "a token's payload, as JSON in a `file`, or - for stdin")
 	fl.StringVar(&f.token, "token", "", "a token in a `file`, or - for stdin (default: this job's own)")
 	fl.StringVar(&f.audience, "audience", "", "the `audience` in effect instead of the token's; with --rules the one asked for in the stint token")
-	fl.StringVar(&f.sessionName, "session-name", "", "the RoleSessionName of the call; with --rules the rule's")
-	fl.StringArrayVar(&f.tags, "tag", nil, "a session tag, `KEY=VALUE`, beside those in the token; repeatable")
-	fl.StringArrayVar(&f.transitive, "transitive", nil, "the `key` of a tag that role chaining inherits; repeatable")
-	fl.StringVar(&f.sourceIdentity, "source-identity", "", "the source `identity` of the session (default: the token's)")
 	fl.StringVar(&f.provider, "provider", "", "the `ARN` of the OIDC provider in the role's account (default: of the role's account and the token's issuer)")
+
+	fl.StringVar(&f.chain, "chain", "", "a role that the session of --role assumes, in a `file` as for --role")
+	fl.StringVar(&f.fromRole, "from-role", "", "the role whose session calls, in a `file` as for --role, instead of a token")
+	fl.StringVar(&f.from, "from", "", "the `ARN` of the role, session or user that calls, instead of a token")
+	fl.StringArrayVar(&f.fromIdentity, "from-identity", nil, "an identity policy of who assumes the role, in a `file`; repeatable")
+	fl.BoolVar(&f.session, "session", false, "take the session of --role as given: no token, and the trust policy is not asked; --session-tag without a caller means it too")
+	fl.StringArrayVar(&f.sessionTags, "session-tag", nil, "a tag `KEY=VALUE` that the session of --from-role, --from or --session carries; repeatable")
+	fl.StringArrayVar(&f.sessionTrans, "session-transitive", nil, "the `key` of such a tag that role chaining inherits; repeatable")
+	fl.StringVar(&f.sessionIdentity, "session-identity", "", "the source `identity` of that session")
+
+	fl.StringVar(&f.sessionName, "session-name", "", "the RoleSessionName of the call; with --rules the rule's")
+	fl.StringArrayVar(&f.tags, "tag", nil, "a session tag, `KEY=VALUE`, that the call passes, beside those in the token; repeatable")
+	fl.StringArrayVar(&f.transitive, "transitive", nil, "the `key` of a tag that role chaining inherits; repeatable")
+	fl.StringVar(&f.sourceIdentity, "source-identity", "", "the source `identity` that the call sets (default: the token's)")
+	fl.StringVar(&f.externalID, "external-id", "", "the external `id` of a chained call")
+	fl.DurationVar(&f.duration, "duration", 0, "how long the session of a chained call shall last (default 1h)")
+
+	fl.StringVar(&f.action, "action", "", "what the session then asks for, such as s3:PutObject")
+	fl.StringVar(&f.resource, "resource", "", "the `ARN` of what it asks for")
+	fl.StringArrayVar(&f.identity, "identity", nil, "an identity policy of the session's role, in a `file`; repeatable")
+	fl.StringVar(&f.boundary, "boundary", "", "the permissions boundary of the session's role, in a `file`")
+	fl.StringArrayVar(&f.sessionPolicy, "session-policy", nil, "a session policy, in a `file`; repeatable")
+	fl.StringVar(&f.resourcePolicy, "resource-policy", "", "the policy of the resource, such as a bucket's, in a `file`")
+	fl.StringVar(&f.resourceAccount, "resource-account", "", "the `account` of the resource (default: the one in its ARN, else the session's)")
+	fl.StringArrayVar(&f.context, "context", nil, "a condition key of the request, `KEY=VALUE`, such as aws:SourceIp=192.0.2.1; repeatable")
 	fl.BoolVar(&f.json, "json", false, "print it as one JSON object")
 	return c
 }
 
-// leg is one decision on the way from a job token to a session.
+// leg is one decision on the way from a job token to what a session asks for.
 type leg struct {
 	title string
 	explain.Explanation
 }
 
+// hasCaller reports whether somebody without a token assumes the role.
+func (f *explainFlags) hasCaller() bool { return f.from != "" || f.fromRole != "" }
+
+// assumes reports whether there is a call of sts:AssumeRole, the last one.
+func (f *explainFlags) assumes() bool { return f.chain != "" || f.hasCaller() }
+
 func (f *explainFlags) check() error {
 	usage := usagef("see 'stint explain --help'")
+	if len(f.sessionTags) > 0 && !f.hasCaller() && f.claims == "" && f.token == "" && f.rules == "" {
+		f.session = true
+	}
+	tokenless := f.hasCaller() || f.session
 	switch {
 	case f.policy == "" && f.role == "" && f.rules == "":
 		return usage("expected --policy, --role or --rules, found none of them")
@@ -100,208 +160,82 @@ func (f *explainFlags) check() error {
 		return usage("expected --policy or --role, found both")
 	case f.claims != "" && f.token != "":
 		return usage("expected --claims or --token, found both")
+	case f.from != "" && f.fromRole != "":
+		return usage("expected --from or --from-role, found both")
+	case f.hasCaller() && f.session:
+		return usage("expected --session or a caller of the role, found both")
+	case tokenless && (f.claims != "" || f.token != "" || f.rules != ""):
+		return usagef("--from-role, --from and --session take the place of a token")("expected a token or a session, found both")
+	case f.session && f.role == "":
+		return usage("expected --role beside --session: whose session it is")
+	case f.session && f.action == "" && f.chain == "":
+		return usage("expected --action or --chain beside --session: what is asked of it")
+	case f.chain != "" && f.hasCaller():
+		return usagef("--chain is for the session of --role; explain one call of a longer chain at a time")("expected --chain or a caller without a token, found both")
+	case f.chain != "" && f.role == "":
+		return usage("expected --role beside --chain: whose session assumes it")
+	case f.action == "" && f.resource != "":
+		return usage("expected --action beside --resource")
+	case f.action != "" && f.role == "" && f.chain == "":
+		return usage("expected --role beside --action: whose session asks")
+	case f.action != "" && !strings.Contains(f.action, ":"):
+		return usagef("write it as SERVICE:NAME, such as s3:PutObject")("expected an action, found %q", printable(f.action))
 	}
-	if f.rules != "" {
-		for name, set := range map[string]bool{"--tag": len(f.tags) > 0, "--transitive": len(f.transitive) > 0,
-			"--source-identity": f.sourceIdentity != "", "--session-name": f.sessionName != ""} {
-			if set {
-				return usagef("with --rules the session is what the rule makes of it")("%s does not go with --rules", name)
+	if f.from != "" && !callerARN.MatchString(f.from) {
+		return usagef("write it as arn:aws:iam::ACCOUNT:role/NAME, arn:aws:sts::ACCOUNT:assumed-role/NAME/SESSION or arn:aws:iam::ACCOUNT:user/NAME")(
+			"expected the ARN of a role, a session or a user, found %q", printable(f.from))
+	}
+	if f.resourceAccount != "" && !accountID.MatchString(f.resourceAccount) {
+		return usagef("an account is twelve digits")("expected an account, found %q", printable(f.resourceAccount))
+	}
+	return f.checkWhereFlagsGo()
+}
+
+var (
+	callerARN = regexp.MustCompile(`^arn:[a-z-]+:(iam::\d{12}:(role|user)/.+|sts::\d{12}:assumed-role/[^/]+/.+)$`)
+	accountID = regexp.MustCompile(`^\d{12}$`)
+)
+
+// checkWhereFlagsGo refuses flags that would have no effect.
+func (f *explainFlags) checkWhereFlagsGo() error {
+	call := map[string]bool{"--tag": len(f.tags) > 0, "--transitive": len(f.transitive) > 0,
+		"--source-identity": f.sourceIdentity != "", "--session-name": f.sessionName != ""}
+	if f.rules != "" && !f.assumes() {
+		if name := set(call); name != "" {
+			return usagef("with --rules the session is what the rule makes of it")("%s does not go with --rules", name)
+		}
+	}
+	if name := set(map[string]bool{"--external-id": f.externalID != "", "--duration": f.duration != 0, "--from-identity": len(f.fromIdentity) > 0}); name != "" && !f.assumes() {
+		return usagef("it is of a chained call: --chain, --from-role or --from")("%s has no call to go with", name)
+	}
+	if name := set(map[string]bool{"--session-tag": len(f.sessionTags) > 0, "--session-transitive": len(f.sessionTrans) > 0,
+		"--session-identity": f.sessionIdentity != ""}); name != "" && !f.hasCaller() && !f.session {
+		return usagef("a session is given by --session, --from-role or --from; that of a token carries what the token says")("%s has no session to go with", name)
+	}
+	if name := set(map[string]bool{"--identity": len(f.identity) > 0, "--boundary": f.boundary != "", "--session-policy": len(f.sessionPolicy) > 0,
+		"--resource-policy": f.resourcePolicy != "", "--resource-account": f.resourceAccount != "", "--context": len(f.context) > 0}); name != "" && f.action == "" {
+		return usagef("it says what a session may do, so name that with --action")("%s does not go without --action", name)
+	}
+	if name := set(map[string]bool{"--audience": f.audience != "", "--provider": f.provider != ""}); name != "" && (f.hasCaller() || f.session) {
+		return usagef("it is of a token, and there is none")("%s has no token to go with", name)
+	}
+	for name, values := range map[string][]string{"--tag": f.tags, "--session-tag": f.sessionTags, "--context": f.context} {
+		for _, t := range values {
+			if key, _, ok := strings.Cut(t, "="); !ok || key == "" {
+				return usagef("write it as %s KEY=VALUE", name)("expected KEY=VALUE, found %q", printable(t))
 			}
 		}
 	}
-	for _, t := range f.tags {
-		if key, _, ok := strings.Cut(t, "="); !ok || key == "" {
-			return usagef("write it as --tag KEY=VALUE")("expected KEY=VALUE, found %q", printable(t))
-		}
-	}
 	return nil
 }
 
-// run explains each decision on the way, and stops after a denial.
-func (f *explainFlags) run(ctx context.Context, e *Env) ([]leg, error) {
-	if err := f.check(); err != nil {
-		return nil, err
-	}
-	policy, role, err := f.readPolicy()
-	if err != nil {
-		return nil, err
-	}
-	var cfg *config.Config
-	var set *rules.Set
-	if f.rules != "" {
-		if cfg, err = config.Load(f.rules); err != nil {
-			return nil, err
-		}
-		if set, err = rules.Compile(cfg); err != nil {
-			return nil, err
+// set is the first name, in their order, of a flag that is set.
+func set(flags map[string]bool) string {
+	found := ""
+	for name, isSet := range flags {
+		if isSet && (found == "" || name < found) {
+			found = name
 		}
 	}
-	claims, err := f.readClaims(ctx, e)
-	if err != nil {
-		return nil, err
-	}
-	call := iam.WebIdentityCall{RoleARN: role.ARN, RoleTags: role.Tags, RoleSessionName: f.sessionName, Audience: f.audience, Time: e.Now()}
-	var way []leg
-	if set != nil {
-		x, d := explain.Rules(cfg, set, claims, rules.Request{Role: role.ARN, Audience: f.audience, Time: e.Now()})
-		way = append(way, leg{"rules of " + printable(f.rules), x})
-		g, granted := d.Grant()
-		if !granted || policy == nil {
-			return way, nil
-		}
-		claims = explain.StintToken(cfg.Issuer, g)
-		call.RoleARN, call.RoleSessionName = first(role.ARN, g.Role()), g.Session().Name
-		call.Audience = ""
-		if x, refused := explain.TooLong(g.Session().Duration, role.MaxSessionDuration); refused && role.ARN != "" {
-			return append(way, leg{"limits of " + printable(f.role), x}), nil
-		}
-	}
-	if err := f.fill(&call, policy, claims); err != nil {
-		return nil, err
-	}
-	return append(way, leg{"trust policy " + printable(first(f.policy, f.role)), explain.WebIdentity(policy, call)}), nil
-}
-
-// fill adds to a call what the token carries and what the flags say.
-func (f *explainFlags) fill(call *iam.WebIdentityCall, policy *iam.Policy, claims map[string]any) error {
-	carried, err := explain.ReadToken(claims)
-	if err != nil {
-		return failf("AWS STS refuses such a token: principal_tags passed in claim is not in correct format", "reading the token: %w", err)
-	}
-	call.Claims = claims
-	call.Issuer, _ = claims["iss"].(string)
-	if !strings.HasPrefix(call.Issuer, "https://") {
-		return failf("give the whole payload of the token", "reading the token: expected an iss that is an https address, found %s", printable(claimText(claims["iss"])))
-	}
-	call.Tags, call.TransitiveTagKeys = carried.Tags, append(carried.Transitive, f.transitive...)
-	call.SourceIdentity = first(f.sourceIdentity, carried.SourceIdentity)
-	for _, t := range f.tags {
-		key, value, _ := strings.Cut(t, "=")
-		call.Tags = append(call.Tags, iam.Tag{Key: key, Value: value})
-	}
-	call.RolesClaim = carried.Limited && (call.RoleARN == "" || slices.Contains(carried.Roles, call.RoleARN))
-	if call.Provider = first(f.provider, explain.Provider(policy, call.RoleARN, call.Issuer)); call.Provider == "" {
-		return usagef("name the provider with --provider, or give the role with --role")("the policy names no provider, so the role's account is not known")
-	}
-	return nil
-}
-
-// readPolicy reads the trust policy of --policy or of --role. Without either
-// there is none.
-func (f *explainFlags) readPolicy() (*iam.Policy, roles.Role, error) {
-	switch {
-	case f.role != "":
-		data, err := readInput(f.role)
-		if err != nil {
-			return nil, roles.Role{}, err
-		}
-		all, err := roles.Parse(f.role, data)
-		if err != nil {
-			return nil, roles.Role{}, failf("", "%w", err)
-		}
-		if len(all) != 1 {
-			return nil, roles.Role{}, failf("give the one role that the call is for", "%s: expected one role, found %d", f.role, len(all))
-		}
-		return all[0].Trust, all[0], nil
-	case f.policy != "":
-		data, err := readInput(f.policy)
-		if err != nil {
-			return nil, roles.Role{}, err
-		}
-		p, err := iam.ParsePolicy(data)
-		if err != nil {
-			return nil, roles.Role{}, policyError(f.policy, err)
-		}
-		return p, roles.Role{}, nil
-	}
-	return nil, roles.Role{}, nil
-}
-
-func policyError(name string, err error) error {
-	var syntax *iam.SyntaxError
-	if !errors.As(err, &syntax) {
-		return failf("", "%s: %w", name, err)
-	}
-	message := syntax.Message
-	if syntax.Path != "" {
-		message = syntax.Path + ": " + message
-	}
-	return failf("a role as 'aws iam get-role' prints it goes to --role", "%s:%d:%d: %s", name, syntax.Line, syntax.Column, printable(message))
-}
-
-func (f *explainFlags) readClaims(ctx context.Context, e *Env) (map[string]any, error) {
-	if f.claims != "" {
-		var data []byte
-		var err error
-		if f.claims == "-" {
-			data, err = io.ReadAll(io.LimitReader(e.Stdin, maxInput))
-		} else {
-			data, err = readInput(f.claims)
-		}
-		if err != nil {
-			return nil, err
-		}
-		claims, err := strictjson.Object(data)
-		if err != nil {
-			return nil, claimsError(f.claims, data, err)
-		}
-		return claims, nil
-	}
-	raw, err := f.rawToken(ctx, e)
-	if err != nil {
-		return nil, err
-	}
-	// No key set: nothing is fetched, and nothing is believed.
-	seen, err := identity.Inspect(ctx, raw, identity.InspectConfig{JWKS: []byte(`{"keys":[]}`), Now: e.Now})
-	if err != nil {
-		return nil, failf("expected a signed JWT in compact form: header.payload.signature", "reading the token: %w", err)
-	}
-	return seen.Payload, nil
-}
-
-func (f *explainFlags) rawToken(ctx context.Context, e *Env) (string, error) {
-	if f.token != "" {
-		raw, err := readToken(e.Stdin, f.token)
-		return raw.Reveal(), err
-	}
-	audience := first(f.audience, "sts.amazonaws.com")
-	if f.rules != "" {
-		audience = first(e.Getenv("STINT_AUDIENCE"), e.Getenv("STINT_URL"))
-	}
-	raw, err := ownToken(ctx, e, audience)
-	return raw.Reveal(), err
-}
-
-func claimsError(name string, data []byte, err error) error {
-	var at *strictjson.Error
-	offset := 0
-	if errors.As(err, &at) {
-		offset = at.Offset
-	}
-	before := string(data[:min(offset, len(data))])
-	line := strings.Count(before, "\n") + 1
-	column := len([]rune(before[strings.LastIndexByte(before, '\n')+1:])) + 1
-	return failf("expected a token's payload, one JSON object; a token itself goes to --token", "%s:%d:%d: %w", name, line, column, err)
-}
-
-// maxInput is more than any policy, role or payload has.
-const maxInput = 1 << 20
-
-func readInput(name string) ([]byte, error) {
-	in, err := os.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, usagef("name a file that holds it")("there is no such file: %s", shortened(name))
-	}
-	if err != nil {
-		return nil, failf("", "reading %s: %w", name, err)
-	}
-	defer in.Close()
-	data, err := io.ReadAll(io.LimitReader(in, maxInput+1))
-	if err != nil {
-		return nil, failf("", "reading %s: %w", name, err)
-	}
-	if len(data) > maxInput {
-		return nil, failf("", "%s:1:1: expected at most %d bytes", name, maxInput)
-	}
-	return data, nil
+	return found
 }

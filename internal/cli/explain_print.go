@@ -27,6 +27,11 @@ func explained(way []leg) explainedWay {
 // printExplanation shows each decision: the verdict, the statement that
 // decided or came closest, and what to do.
 func printExplanation(out io.Writer, way []leg) error {
+	_, err := io.WriteString(out, explanationText(way))
+	return err
+}
+
+func explanationText(way []leg) string {
 	var b strings.Builder
 	for i, l := range way {
 		if i > 0 {
@@ -34,35 +39,42 @@ func printExplanation(out io.Writer, way []leg) error {
 		}
 		fmt.Fprintf(&b, "%s %s by the %s\n", strings.ToUpper(l.Decision), l.Action, l.title)
 		if l.Closest >= 0 && l.Closest < len(l.Statements) {
-			showStatement(&b, l.Statements[l.Closest], l.Decision)
+			showStatement(&b, l.Statements[l.Closest])
 		}
-		b.WriteByte('\n')
-		steps := l.Steps
-		if len(steps) == 0 {
-			steps = []explain.Step{{Cause: l.Cause, Suggestion: l.Suggestion, CallerChange: l.CallerChange, Warning: l.Warning}}
-		}
-		for i, s := range steps {
-			if i > 0 {
-				b.WriteByte('\n')
+		for _, s := range l.steps() {
+			b.WriteByte('\n')
+			for _, r := range rows([]explain.Step{s}) {
+				fmt.Fprintf(&b, "%-9s%s\n", r.name, printable(r.text))
 			}
-			showStep(&b, s)
 		}
 	}
-	_, err := io.WriteString(out, b.String())
-	return err
+	return b.String()
 }
 
-func showStep(b *strings.Builder, s explain.Step) {
-	for _, row := range []struct{ name, text string }{
-		{"Cause", s.Cause}, {"Change", s.Suggestion}, {"Or", s.CallerChange}, {"Warning", s.Warning},
-	} {
-		if row.text != "" {
-			fmt.Fprintf(b, "%-9s%s\n", row.name, printable(row.text))
+// steps are the causes one by one, also where there is a single one.
+func (l leg) steps() []explain.Step {
+	if len(l.Steps) > 0 {
+		return l.Steps
+	}
+	return []explain.Step{{Kind: l.Kind, Cause: l.Cause, Suggestion: l.Suggestion, CallerChange: l.CallerChange, Warning: l.Warning}}
+}
+
+// row is one thing that is said of a cause.
+type row struct{ name, text string }
+
+func rows(steps []explain.Step) []row {
+	var all []row
+	for _, s := range steps {
+		for _, r := range []row{{"Cause", s.Cause}, {"Change", s.Suggestion}, {"Or", s.CallerChange}, {"Warning", s.Warning}} {
+			if r.text != "" {
+				all = append(all, r)
+			}
 		}
 	}
+	return all
 }
 
-func showStatement(b *strings.Builder, s explain.Statement, decision string) {
+func showStatement(b *strings.Builder, s explain.Statement) {
 	which := "closest"
 	if s.Matched {
 		which = "decided by"
@@ -80,15 +92,14 @@ func showStatement(b *strings.Builder, s explain.Statement, decision string) {
 		if !c.Matched {
 			mark = "NO"
 		}
-		title := c.Operator + " " + c.Key
-		if c.Operator == c.Key {
-			title = c.Operator
-		}
-		fmt.Fprintf(b, "\n  %s  %s\n", mark, printable(title))
+		fmt.Fprintf(b, "\n  %s  %s\n", mark, printable(conditionTitle(c)))
 		shown := printableAll(c.Expected)
 		actual := printableAll(c.Actual)
 		for i, v := range shown {
 			fmt.Fprintf(b, "      %-9s %s\n", label(i, "expected"), v)
+		}
+		for i, v := range printableAll(c.Written) {
+			fmt.Fprintf(b, "      %-9s %s\n", label(i, "written"), v)
 		}
 		if len(actual) == 0 {
 			actual = []string{"nothing"}
@@ -103,6 +114,13 @@ func showStatement(b *strings.Builder, s explain.Statement, decision string) {
 			fmt.Fprintf(b, "      %-9s %s\n", "note", printable(c.Note))
 		}
 	}
+}
+
+func conditionTitle(c explain.Condition) string {
+	if c.Operator == c.Key {
+		return c.Operator
+	}
+	return c.Operator + " " + c.Key
 }
 
 func label(i int, name string) string {

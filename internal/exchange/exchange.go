@@ -210,6 +210,7 @@ func (b *Broker) fail(ctx context.Context, recorded audit.Recorded, err error) e
 		e.Kind, e.STS = Upstream, sts
 	}
 	grant := recorded.Grant()
+	e.Rule, e.Role = grant.Rule(), grant.Role()
 	b.log.Warn("granted, but nothing issued", "record", recorded.ID(), "rule", grant.Rule(), "role", grant.Role(), "err", err)
 	if err := b.conclude(ctx, recorded, outcome); err != nil {
 		return err

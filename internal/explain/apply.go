@@ -23,6 +23,8 @@ const (
 	ReplacePrinc    Op = "replace-principal"
 	AddAction       Op = "add-action"
 	RemoveStatement Op = "remove-statement"
+	AddResource     Op = "add-resource"
+	AddStatement    Op = "add-statement" // To is the statement as JSON
 )
 
 // Edit is one change of a policy.
@@ -33,6 +35,8 @@ type Edit struct {
 	Key       string `json:"key,omitempty"`
 	From      string `json:"from,omitempty"`
 	To        string `json:"to,omitempty"`
+	// Policy is the name of the policy, where there are several.
+	Policy string `json:"policy,omitempty"`
 }
 
 // Apply makes the edits in a copy of p. It fails where an edit names what is
@@ -45,6 +49,14 @@ func Apply(p *iam.Policy, edits []Edit) (*iam.Policy, error) {
 	changed.Statements = slices.Clone(p.Statements)
 	var removed []int
 	for _, e := range edits {
+		if e.Op == AddStatement {
+			added, err := iam.ParsePolicy([]byte(`{"Statement": [` + e.To + `]}`))
+			if err != nil {
+				return nil, fmt.Errorf("adding a statement: %w", err)
+			}
+			changed.Statements = append(changed.Statements, added.Statements...)
+			continue
+		}
 		if e.Statement < 0 || e.Statement >= len(changed.Statements) {
 			return nil, fmt.Errorf("changing a policy: expected one of its %d statements, found %d", len(changed.Statements), e.Statement)
 		}
@@ -75,7 +87,19 @@ func (e Edit) apply(s *iam.Statement) error {
 		}
 		s.Action = append(slices.Clone(s.Action), iam.Value{Text: e.To})
 		return nil
+	case AddResource:
+		if s.Resource == nil {
+			return errors.New("expected a Resource, found none")
+		}
+		s.Resource = append(slices.Clone(s.Resource), iam.Value{Text: e.To})
+		return nil
 	case AddPrincipal, ReplacePrinc:
+		if s.Principal != nil && e.Key == "AWS" {
+			own := *s.Principal
+			own.AWS = append(slices.Clone(own.AWS), iam.Value{Text: e.To})
+			s.Principal = &own
+			return nil
+		}
 		if s.Principal == nil || s.Principal.Any {
 			return errors.New("expected a Principal that names providers, found none")
 		}

@@ -29,7 +29,14 @@ const (
 	MissingAction         Kind = "missing_action"          // the statement does not name the action
 	MissingTagSession     Kind = "missing_tag_session"     // tags without sts:TagSession
 	MissingSourceIdentity Kind = "missing_source_identity" // a source identity without sts:SetSourceIdentity
-	Tags                  Kind = "tags"                    // a condition on the session's tags
+	Tags                  Kind = "tags"                    // a condition on the tags that the call passes
+	SessionTag            Kind = "session_tag"             // a tag that the caller's session does not have
+	InheritedTag          Kind = "inherited_tag"           // a transitive tag that is passed again
+	ChangedSourceIdentity Kind = "changed_source_identity" // a source identity that is set already
+	CallerPolicy          Kind = "caller_policy"           // the caller's own policies do not allow it
+	WrongPrincipal        Kind = "principal"               // the policy names other callers
+	WrongResource         Kind = "resource"                // the policy names other resources
+	NoAllow               Kind = "no_allow"                // no policy of a layer allows the action
 	ExplicitDeny          Kind = "explicit_deny"           // a statement denies
 	SessionName           Kind = "session_name"            // the session's name is outside STS's limits
 	RoleNotNamed          Kind = "role_not_named"          // the token may buy other roles only
@@ -65,6 +72,7 @@ var causes = []func(*miss) *finding{
 	subjectForm,
 	subjectContext,
 	audience,
+	sessionTag,
 	tags,
 	absent,
 	otherValue,
@@ -73,7 +81,7 @@ var causes = []func(*miss) *finding{
 // condition explains one condition that did not hold.
 func (e *evaluation) condition(index int, source iam.Condition, result iam.ConditionResult) finding {
 	m := &miss{e: e, index: index, source: source, result: result}
-	if len(result.Key) > len(e.host) && strings.EqualFold(result.Key[:len(e.host)], e.host) && result.Key[len(e.host)] == ':' {
+	if e.host != "" && len(result.Key) > len(e.host) && strings.EqualFold(result.Key[:len(e.host)], e.host) && result.Key[len(e.host)] == ':' {
 		m.claim = strings.ToLower(result.Key[len(e.host)+1:])
 	}
 	if len(result.Actual) == 1 {
@@ -130,8 +138,7 @@ func (m *miss) helps(edits []Edit) bool {
 }
 
 func failures(p *iam.Policy, m *miss) int {
-	r := p.Evaluate(iam.Request{Action: iam.ActionAssumeRoleWithWebIdentity, Resource: m.e.call.RoleARN,
-		Principal: iam.Principal{Federated: m.e.call.Provider}, Context: m.e.ctx})
+	r := m.e.evaluate(p, m.e.first)
 	n := 0
 	for _, c := range r.Statements[m.index].Conditions {
 		if !c.Matched {

@@ -3,7 +3,6 @@ package explain
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/stint-dev/stint/iam"
@@ -21,40 +20,28 @@ type finding struct {
 }
 
 // explainDenial fills in what a denied caller is told.
-func (x *Explanation) explainDenial(p *iam.Policy, call iam.WebIdentityCall, r iam.WebIdentityResult) {
-	decisive := deciding(r)
-	e := evaluation{policy: p, call: call, ctx: call.Context(), host: hostOf(call.Issuer)}
-	if !e.issuerIsProviders() {
-		x.tell([]finding{{
-			kind:   WrongProvider,
-			cause:  fmt.Sprintf("the token is signed by %s, and the provider %s stands for another issuer", call.Issuer, call.Provider),
-			policy: "name the provider of the token's issuer in the trust policy and create it in the role's account",
-			caller: "present a token of the provider's issuer",
-		}})
-		return
-	}
-	found, closest := e.round(decisive)
+func (x *Explanation) explainDenial(e *evaluation, denied outcome) {
+	found, closest := e.round(denied.deciding())
 	x.Closest = closest
 	edits := editsOf(found)
 	// The next action is evaluated only when this one is allowed, so what it
 	// lacks comes to light only then.
-	policy := p
 	for range 3 {
 		if edits == nil {
 			break
 		}
-		changed, err := Apply(p, edits)
+		changed, err := Apply(e.policy, edits)
 		if err != nil {
 			edits = nil
 			break
 		}
-		again := iam.EvaluateWebIdentity(changed, call)
-		if again.Allowed {
+		again := e.decide(changed)
+		if again.allowed {
 			break
 		}
-		policy = changed
-		next := evaluation{policy: policy, call: call, ctx: e.ctx, host: e.host}
-		more, _ := next.round(deciding(again))
+		next := *e
+		next.policy = changed
+		more, _ := next.round(again.deciding())
 		if added := editsOf(more); added != nil && !removes(edits) {
 			edits = append(edits, added...)
 			found = append(found, more...)
@@ -63,7 +50,7 @@ func (x *Explanation) explainDenial(p *iam.Policy, call iam.WebIdentityCall, r i
 		edits = nil
 	}
 	if edits != nil {
-		if changed, err := Apply(p, edits); err != nil || !iam.EvaluateWebIdentity(changed, call).Allowed {
+		if changed, err := Apply(e.policy, edits); err != nil || !e.decide(changed).allowed {
 			edits = nil
 		}
 	}
@@ -143,26 +130,6 @@ func removes(edits []Edit) bool {
 	return slices.ContainsFunc(edits, func(e Edit) bool { return e.Op == RemoveStatement })
 }
 
-// evaluation is a denied call and the policy that denied it.
-type evaluation struct {
-	policy *iam.Policy
-	call   iam.WebIdentityCall
-	ctx    iam.Context
-	host   string // the issuer as it stands in condition keys
-}
-
-func hostOf(issuer string) string { return strings.TrimPrefix(issuer, "https://") }
-
-// issuerIsProviders reports whether the provider stands for the token's
-// issuer, without which package iam allows nothing.
-func (e *evaluation) issuerIsProviders() bool {
-	host := e.call.Provider
-	if _, after, ok := strings.Cut(host, ":oidc-provider/"); ok {
-		host = after
-	}
-	return strings.TrimSuffix(host, "/") == strings.TrimSuffix(e.host, "/") && strings.HasPrefix(e.call.Issuer, "https://")
-}
-
 // round finds what denied one action, and the statement that is looked at.
 func (e *evaluation) round(r iam.Result) ([]finding, int) {
 	if r.Decision == iam.ExplicitDeny {
@@ -172,23 +139,43 @@ func (e *evaluation) round(r iam.Result) ([]finding, int) {
 			}
 		}
 	}
-	if r.Action != iam.ActionAssumeRoleWithWebIdentity {
+	if r.Action != e.first {
 		if f, at, missing := e.missingAction(r); missing {
 			return []finding{f}, at
 		}
 	}
-	closest := e.closest(r)
+	closest, _ := e.closest(r)
 	if closest < 0 {
-		return []finding{{
+		f := finding{
 			kind:   Other,
 			cause:  "the policy has no statement that allows anything",
-			policy: "add a statement that allows " + r.Action + " to " + e.call.Provider,
-		}}, -1
+			policy: "add a statement that allows " + r.Action + " to " + e.caller(),
+		}
+		if e.request.Principal.Federated == "" {
+			f = e.noAllow(r.Action)
+			f.cause = "the policy has no statement that allows anything"
+		}
+		return []finding{f}, -1
 	}
 	s := r.Statements[closest]
+	if e.request.Principal.Federated == "" && !s.ActionMatched && (!s.ResourceMatched || !s.PrincipalMatched || !e.sameService(s.Index, r.Action)) {
+		f := e.noAllow(r.Action)
+		if p := e.policy.Statements[closest].Principal; p != nil && len(p.AWS) == 0 && len(p.Federated) > 0 {
+			f.kind = WrongPrincipal
+			f.cause = fmt.Sprintf("%s is for web identities, and the caller is a session of %s: that is sts:AssumeRole and not a call with a token", name(e.policy, closest), e.caller())
+		}
+		return []finding{f}, closest
+	}
 	var found []finding
 	if !s.PrincipalMatched {
-		found = append(found, e.principal(s))
+		if e.request.Principal.Federated != "" {
+			found = append(found, e.principal(s))
+		} else {
+			found = append(found, e.awsPrincipal(s))
+		}
+	}
+	if !s.ResourceMatched {
+		found = append(found, e.resource(s))
 	}
 	if !s.ActionMatched {
 		found = append(found, e.action(s, r.Action))
@@ -217,48 +204,6 @@ func weight(k Kind) int {
 	return 1
 }
 
-// closest is the statement that allows and of which the least failed: one
-// that names the action first, then by what failed, then by how alike what was
-// expected and found are.
-func (e *evaluation) closest(r iam.Result) int {
-	best, bestCost, bestAlike := -1, 0, 0
-	for _, s := range r.Statements {
-		if s.Effect != iam.EffectAllow {
-			continue
-		}
-		cost, alike := 0, 0
-		if !s.ActionMatched {
-			cost += 100
-		}
-		if !s.PrincipalMatched {
-			cost++
-		}
-		for _, c := range s.Conditions {
-			if c.Matched {
-				continue
-			}
-			cost++
-			for _, want := range c.Expected {
-				for _, got := range c.Actual {
-					alike = max(alike, commonPrefix(want, got))
-				}
-			}
-		}
-		if best < 0 || cost < bestCost || cost == bestCost && alike > bestAlike {
-			best, bestCost, bestAlike = s.Index, cost, alike
-		}
-	}
-	return best
-}
-
-func commonPrefix(a, b string) int {
-	n := 0
-	for n < len(a) && n < len(b) && a[n] == b[n] {
-		n++
-	}
-	return n
-}
-
 // missingAction is the cause where no statement that allows names the action.
 func (e *evaluation) missingAction(r iam.Result) (finding, int, bool) {
 	for _, s := range r.Statements {
@@ -268,9 +213,7 @@ func (e *evaluation) missingAction(r iam.Result) (finding, int, bool) {
 	}
 	// The statement that lets the caller in is the one to extend: it is as
 	// narrow as the rest of the session.
-	assume := e.policy.Evaluate(iam.Request{Action: iam.ActionAssumeRoleWithWebIdentity, Resource: e.call.RoleARN,
-		Principal: iam.Principal{Federated: e.call.Provider}, Context: e.ctx})
-	at := matchedAllow(assume)
+	at := matchedAllow(e.evaluate(e.policy, e.first))
 	if at < 0 {
 		return finding{}, 0, false
 	}
@@ -290,18 +233,23 @@ func (e *evaluation) action(s iam.StatementResult, action string) finding {
 	switch action {
 	case iam.ActionTagSession:
 		var keys []string
-		for _, t := range e.call.Tags {
+		for _, t := range e.tags {
 			keys = append(keys, t.Key)
 		}
 		f.kind = MissingTagSession
-		f.cause = fmt.Sprintf("the token carries session tags (%s), and no statement allows sts:TagSession: tags are an action of their own", strings.Join(keys, ", "))
+		f.cause = fmt.Sprintf("%s session tags (%s), and no statement allows sts:TagSession: tags are an action of their own", e.carrier, strings.Join(keys, ", "))
 		f.caller = "send no tags"
 		f.warning = "without conditions on aws:RequestTag and aws:TagKeys whoever may call can set any tag"
 	case iam.ActionSetSourceIdentity:
 		f.kind = MissingSourceIdentity
-		f.cause = "the token carries a source identity, and no statement allows sts:SetSourceIdentity: it is an action of its own"
+		f.cause = e.carrier + " a source identity, and no statement allows sts:SetSourceIdentity: it is an action of its own"
 		f.caller = "send no source identity"
 		f.warning = "without a condition on sts:SourceIdentity whoever may call can set any"
+	default:
+		if e.access {
+			f.kind = MissingAction
+			f.warning = "whoever the statement is for may then do that to all of its resources"
+		}
 	}
 	return f
 }
@@ -310,21 +258,21 @@ func (e *evaluation) action(s iam.StatementResult, action string) finding {
 func (e *evaluation) principal(s iam.StatementResult) finding {
 	f := finding{
 		kind:   WrongProvider,
-		cause:  fmt.Sprintf("the Principal of %s does not name the provider %s", name(e.policy, s.Index), e.call.Provider),
-		policy: fmt.Sprintf("add {\"Federated\": %q} to the Principal", e.call.Provider),
+		cause:  fmt.Sprintf("the Principal of %s does not name the provider %s", name(e.policy, s.Index), e.request.Principal.Federated),
+		policy: fmt.Sprintf("add {\"Federated\": %q} to the Principal", e.request.Principal.Federated),
 	}
 	if s.Note != "" {
 		f.cause += ": " + s.Note
 	}
 	source := e.policy.Statements[s.Index]
 	if source.Principal == nil || source.Principal.Any {
-		f.policy = fmt.Sprintf("write \"Principal\": {\"Federated\": %q}", e.call.Provider)
+		f.policy = fmt.Sprintf("write \"Principal\": {\"Federated\": %q}", e.request.Principal.Federated)
 		return f
 	}
-	f.edits = []Edit{{Op: AddPrincipal, Statement: s.Index, To: e.call.Provider}}
+	f.edits = []Edit{{Op: AddPrincipal, Statement: s.Index, To: e.request.Principal.Federated}}
 	for _, v := range source.Principal.Federated {
 		account, host := splitProvider(v.Text)
-		wantAccount, wantHost := splitProvider(e.call.Provider)
+		wantAccount, wantHost := splitProvider(e.request.Principal.Federated)
 		switch {
 		case host == wantHost && account != wantAccount:
 			f.cause = fmt.Sprintf("the Principal names the provider of the account %s, and the role's provider stands in %s: a role can only trust providers of its own account", account, wantAccount)
@@ -334,8 +282,8 @@ func (e *evaluation) principal(s iam.StatementResult) finding {
 		default:
 			continue
 		}
-		f.policy = fmt.Sprintf("write %q instead of %q as the Federated principal", e.call.Provider, v.Text)
-		f.edits = []Edit{{Op: ReplacePrinc, Statement: s.Index, From: v.Text, To: e.call.Provider}}
+		f.policy = fmt.Sprintf("write %q instead of %q as the Federated principal", e.request.Principal.Federated, v.Text)
+		f.edits = []Edit{{Op: ReplacePrinc, Statement: s.Index, From: v.Text, To: e.request.Principal.Federated}}
 		if host != wantHost {
 			f.warning = "the role then trusts another issuer: whoever controls that one decides who gets in"
 		}
@@ -394,21 +342,10 @@ func (e *evaluation) spares(index int, edits []Edit) bool {
 	if err != nil {
 		return false
 	}
-	for _, action := range iam.EvaluateWebIdentity(changed, e.call).Actions {
+	for _, action := range e.decide(changed).actions {
 		if action.Statements[index].Matched {
 			return false
 		}
 	}
 	return true
-}
-
-// name is how a statement is spoken of.
-func name(p *iam.Policy, index int) string {
-	if index < 0 || index >= len(p.Statements) {
-		return "no statement"
-	}
-	if sid := p.Statements[index].Sid; sid != "" {
-		return "statement " + strconv.Itoa(index) + " (" + sid + ")"
-	}
-	return "statement " + strconv.Itoa(index)
 }

@@ -7,7 +7,12 @@
 // before it is proposed.
 package explain
 
-import "github.com/stint-dev/stint/iam"
+import (
+	"fmt"
+
+	"github.com/stint-dev/stint/iam"
+	"github.com/stint-dev/stint/internal/rules"
+)
 
 // The decisions of an Explanation.
 const (
@@ -40,6 +45,12 @@ type Explanation struct {
 	// the one that came closest; -1 where none did.
 	Closest    int         `json:"closest"`
 	Statements []Statement `json:"statements"`
+	// Layer is the kind of policy that Statements are of, where several kinds
+	// decide, and Policy its name.
+	Layer  string `json:"layer,omitempty"`
+	Policy string `json:"policy,omitempty"`
+	// Layers are all policies that were asked.
+	Layers []Layer `json:"layers,omitempty"`
 }
 
 // Step is one of several causes.
@@ -64,9 +75,12 @@ type Statement struct {
 // Condition is one condition. The principal and the action of a statement are
 // conditions too, with the operators Principal and Action.
 type Condition struct {
-	Operator string       `json:"operator"`
-	Key      string       `json:"key"`
-	Expected []string     `json:"expected"`
+	Operator string   `json:"operator"`
+	Key      string   `json:"key"`
+	Expected []string `json:"expected"` // policy variables have their values
+	// Written is Expected as it stands in the policy, where variables had
+	// values put in for them.
+	Written  []string     `json:"written,omitempty"`
 	Actual   []string     `json:"actual"`
 	Matched  bool         `json:"matched"`
 	Note     string       `json:"note"`
@@ -77,8 +91,10 @@ type Condition struct {
 const (
 	OperatorPrincipal = "Principal"
 	OperatorAction    = "Action"
-	OperatorMatch     = "match" // of a rule
-	OperatorWhen      = "when"
+	OperatorResource  = "Resource"
+	OperatorMatch     = rules.OperatorMatch // of a rule
+	OperatorWhen      = rules.OperatorWhen
+	OperatorRole      = rules.OperatorRole
 )
 
 // WebIdentity explains what the trust policy p makes of a call.
@@ -86,31 +102,68 @@ func WebIdentity(p *iam.Policy, call iam.WebIdentityCall) Explanation {
 	if x, refused := beforePolicy(call); refused {
 		return x
 	}
-	result := iam.EvaluateWebIdentity(p, call)
-	decisive := deciding(result)
-	x := Explanation{
-		Decision:   Allowed,
-		Action:     decisive.Action,
-		Statements: statements(p, call, decisive),
-		Closest:    matchedAllow(decisive),
+	e := evaluation{
+		policy: p, host: hostOf(call.Issuer), claims: call.Claims, tags: call.Tags, carrier: "the token carries",
+		first:   iam.ActionAssumeRoleWithWebIdentity,
+		request: iam.Request{Resource: call.RoleARN, Principal: iam.Principal{Federated: call.Provider}, Context: call.Context()},
+		decide: func(p *iam.Policy) outcome {
+			r := iam.EvaluateWebIdentity(p, call)
+			return outcome{allowed: r.Allowed, denied: r.Denied, actions: r.Actions}
+		},
 	}
-	if result.Allowed {
-		x.Cause = "every condition of " + name(p, x.Closest) + " holds"
+	if !e.issuerIsProviders(call.Issuer) {
+		x := e.shown(e.decide(p))
+		x.tell([]finding{{
+			kind:   WrongProvider,
+			cause:  fmt.Sprintf("the token is signed by %s, and the provider %s stands for another issuer", call.Issuer, call.Provider),
+			policy: "name the provider of the token's issuer in the trust policy and create it in the role's account",
+			caller: "present a token of the provider's issuer",
+		}})
 		return x
 	}
-	x.Decision = Denied
-	x.explainDenial(p, call, result)
-	return x
+	return e.explain()
+}
+
+// outcome is what became of a whole call under one policy.
+type outcome struct {
+	allowed bool
+	denied  string       // the first action that was not allowed
+	actions []iam.Result // of this policy, one after the other
 }
 
 // deciding is the evaluation that denied, or the first.
-func deciding(r iam.WebIdentityResult) iam.Result {
-	for _, a := range r.Actions {
-		if a.Action == r.Denied {
+func (o outcome) deciding() iam.Result {
+	for _, a := range o.actions {
+		if a.Action == o.denied {
 			return a
 		}
 	}
-	return r.Actions[0]
+	return o.actions[0]
+}
+
+// shown is the verdict on a call with its statements.
+func (e *evaluation) shown(o outcome) Explanation {
+	decisive := o.deciding()
+	x := Explanation{Decision: Denied, Action: decisive.Action, Statements: e.statements(decisive), Closest: matchedAllow(decisive)}
+	if o.allowed {
+		x.Decision = Allowed
+	}
+	return x
+}
+
+// explain is the verdict, and on a denial its cause and what would change it.
+func (e *evaluation) explain() Explanation {
+	o := e.decide(e.policy)
+	x := e.shown(o)
+	if o.allowed {
+		x.Cause = "every condition of " + name(e.policy, x.Closest) + " holds"
+		return x
+	}
+	x.explainDenial(e, o)
+	for i := range x.Edits {
+		x.Edits[i].Policy = e.document
+	}
+	return x
 }
 
 func matchedAllow(r iam.Result) int {
@@ -123,16 +176,22 @@ func matchedAllow(r iam.Result) int {
 }
 
 // statements turns an evaluation into what is shown of it.
-func statements(p *iam.Policy, call iam.WebIdentityCall, r iam.Result) []Statement {
+func (e *evaluation) statements(r iam.Result) []Statement {
 	out := make([]Statement, 0, len(r.Statements))
 	for i, s := range r.Statements {
-		source := &p.Statements[i]
+		source := &e.policy.Statements[i]
 		shown := Statement{Index: s.Index, Sid: s.Sid, Effect: s.Effect.String(), Matched: s.Matched, Position: s.Position}
-		shown.Conditions = append(shown.Conditions, principalOf(source, s, call), actionOf(source, s, r.Action))
+		if !e.request.IdentityPolicy {
+			shown.Conditions = append(shown.Conditions, e.principalOf(source, s))
+		}
+		shown.Conditions = append(shown.Conditions, actionOf(source, s, r.Action))
+		if e.access || source.Resource != nil || source.NotResource != nil {
+			shown.Conditions = append(shown.Conditions, e.resourceOf(source, s))
+		}
 		for _, c := range s.Conditions {
 			shown.Conditions = append(shown.Conditions, Condition{
 				Operator: c.Operator, Key: c.Key, Expected: list(c.Expected), Actual: list(c.Actual),
-				Matched: c.Matched, Note: c.Note, Position: c.Position,
+				Matched: c.Matched, Note: c.Note, Position: c.Position, Written: written(c.Written, c.Expected),
 			})
 		}
 		out = append(out, shown)
@@ -140,9 +199,21 @@ func statements(p *iam.Policy, call iam.WebIdentityCall, r iam.Result) []Stateme
 	return out
 }
 
-func principalOf(source *iam.Statement, s iam.StatementResult, call iam.WebIdentityCall) Condition {
-	c := Condition{Operator: OperatorPrincipal, Key: "Federated", Expected: []string{}, Actual: []string{call.Provider},
-		Matched: s.PrincipalMatched, Note: s.Note, Position: s.Position}
+func (e *evaluation) principalOf(source *iam.Statement, s iam.StatementResult) Condition {
+	c := Condition{Operator: OperatorPrincipal, Key: "Federated", Expected: []string{}, Actual: []string{e.request.Principal.Federated},
+		Matched: s.PrincipalMatched, Position: s.Position}
+	if !s.PrincipalMatched || s.ResourceMatched {
+		c.Note = s.Note
+	}
+	if e.request.Principal.Federated == "" {
+		// The account and the id, which policies may name too, say no more.
+		c.Key, c.Actual = "AWS", []string{e.caller()}
+		for _, arn := range e.request.Principal.AWS {
+			if isSession(arn) {
+				c.Actual = append(c.Actual, arn)
+			}
+		}
+	}
 	from := source.Principal
 	if source.NotPrincipal != nil {
 		c.Operator, from = "NotPrincipal", source.NotPrincipal
@@ -154,6 +225,8 @@ func principalOf(source *iam.Statement, s iam.StatementResult, call iam.WebIdent
 	switch {
 	case from.Any:
 		c.Expected = []string{"*"}
+	case e.request.Principal.Federated == "":
+		c.Expected = principalsOf(from)
 	case len(from.Federated) > 0:
 		c.Expected = from.Federated.Strings()
 	default:

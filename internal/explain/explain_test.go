@@ -197,7 +197,7 @@ func TestCauses(t *testing.T) {
 		},
 		{
 			name: "another tag's value", policy: tagged(`"StringLike": {"aws:RequestTag/env": "staging"}`), call: withTags,
-			kind: explain.Tags, cause: `and the token has "prod"`, suggestion: `"prod"`, warns: true,
+			kind: explain.Tags, cause: `and the token carries "prod"`, suggestion: `"prod"`, warns: true,
 		},
 		{
 			name: "a tag too many", policy: tagged(`"ForAllValues:StringEquals": {"aws:TagKeys": ["repository"]}`), call: withTags,

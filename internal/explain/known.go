@@ -134,16 +134,16 @@ func tags(m *miss) *finding {
 	case isTag && !m.result.Present:
 		return &finding{
 			kind:    Tags,
-			cause:   fmt.Sprintf("the policy expects the session tag %s to be %s, and the token carries no such tag", name, quoted(m.result.Expected)),
+			cause:   fmt.Sprintf("the policy expects the session tag %s to be %s, and %s no such tag", name, quoted(m.result.Expected), m.e.carrier),
 			policy:  fmt.Sprintf("remove the condition on %s", m.result.Key),
-			caller:  fmt.Sprintf("send the tag %s with the token", name),
+			caller:  m.e.send(name),
 			warning: "sessions without the tag then get in",
 			edits:   []Edit{m.edit(RemoveCondition, "", "")},
 		}
 	case isTag && m.isText() && m.got != "":
 		return &finding{
 			kind:    Tags,
-			cause:   fmt.Sprintf("the policy expects the session tag %s to be %s, and the token has %q", name, quoted(m.result.Expected), m.got),
+			cause:   fmt.Sprintf("the policy expects the session tag %s to be %s, and %s %q", name, quoted(m.result.Expected), m.e.carrier, m.got),
 			policy:  fmt.Sprintf("add %q to %s", m.got, m.where()),
 			warning: fmt.Sprintf("sessions tagged %s = %s then get in", name, m.got),
 			edits:   m.add(m.got),
@@ -159,7 +159,7 @@ func tags(m *miss) *finding {
 		}
 		return &finding{
 			kind:    Tags,
-			cause:   fmt.Sprintf("the token carries the session tags %s, and the policy allows %s only", strings.Join(extra, ", "), quoted(m.result.Expected)),
+			cause:   fmt.Sprintf("%s the session tags %s, and the policy allows %s only", m.e.carrier, strings.Join(extra, ", "), quoted(m.result.Expected)),
 			policy:  fmt.Sprintf("add %s to %s", strings.Join(extra, ", "), m.where()),
 			caller:  fmt.Sprintf("send no tag %s", strings.Join(extra, ", ")),
 			warning: "whoever gets in may then set these tags",
@@ -191,8 +191,15 @@ func absent(m *miss) *finding {
 		f.cause = "the policy tests the session's name, and the call has none"
 		f.caller = "call with the session name " + quoted(m.result.Expected)
 	case strings.EqualFold(m.result.Key, "sts:SourceIdentity"):
-		f.cause = "the policy tests the source identity, and the token carries none"
+		f.cause = "the policy tests the source identity, and " + m.e.carrier + " none"
 		f.caller = "send a source identity"
+	case strings.EqualFold(m.result.Key, "sts:ExternalId"):
+		f.cause = "the policy expects an external id, and the call passes none"
+		f.caller = "pass the external id " + quoted(m.result.Expected)
+		f.warning = "the external id keeps others from having a service act on this account: without it they can"
+	case m.e.access:
+		f.cause = fmt.Sprintf("the request, as far as it is given, has no %s", m.result.Key)
+		f.caller = fmt.Sprintf("where the real request has it, say so with --context %s=VALUE", m.result.Key)
 	}
 	return f
 }

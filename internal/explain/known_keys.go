@@ -19,7 +19,7 @@ func misspeltKey(m *miss) *finding {
 		if slices.Contains(claims, m.claim) {
 			return nil
 		}
-		if _, inToken := m.e.call.Claims[m.claim]; inToken {
+		if _, inToken := m.e.claims[m.claim]; inToken {
 			return nil // a claim well written, and no condition key
 		}
 	}
@@ -44,7 +44,7 @@ func (m *miss) rename(key, cause string) *finding {
 		policy: fmt.Sprintf("write %s instead of %s", key, m.result.Key),
 		edits:  []Edit{m.edit(RenameKey, m.result.Key, key)},
 	}
-	values, _ := m.e.ctx.Get(key)
+	values, _ := m.e.request.Context.Get(key)
 	if !m.isText() || len(values) != 1 || m.helps(f.edits) {
 		return f
 	}
@@ -80,7 +80,7 @@ func (m *miss) otherHost() *finding {
 		return nil
 	}
 	key := m.e.host + m.result.Key[at:]
-	if _, present := m.e.ctx.Get(key); !present {
+	if _, present := m.e.request.Context.Get(key); !present {
 		return nil
 	}
 	return m.rename(key, fmt.Sprintf("the condition key %s is of another issuer: this token is of %s, so the key is never there", m.result.Key, m.e.host))
@@ -88,7 +88,7 @@ func (m *miss) otherHost() *finding {
 
 // keys are all condition keys that the call could have.
 func (e *evaluation) keys() []string {
-	keys := e.ctx.Keys()
+	keys := e.request.Context.Keys()
 	claims, _ := iam.IssuerClaims(e.host)
 	for _, c := range claims {
 		keys = append(keys, e.host+":"+c)
@@ -150,7 +150,7 @@ func unknownKey(m *miss) *finding {
 		edits:   []Edit{m.edit(RemoveCondition, "", "")},
 	}
 	if other := instead[m.claim]; other != "" && m.source.Test == "StringEquals" && m.source.Qualifier == iam.NoQualifier {
-		if values, ok := m.e.ctx.Get(m.e.host + ":" + other); ok && len(values) == 1 {
+		if values, ok := m.e.request.Context.Get(m.e.host + ":" + other); ok && len(values) == 1 {
 			key := m.e.host + ":" + other
 			f.policy = fmt.Sprintf("test %s for %q instead", key, values[0])
 			f.warning = ""

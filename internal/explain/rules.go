@@ -3,9 +3,9 @@ package explain
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/stint-dev/stint/iam"
+	"github.com/stint-dev/stint/internal/awsclaims"
 	"github.com/stint-dev/stint/internal/config"
 	"github.com/stint-dev/stint/internal/identity"
 	"github.com/stint-dev/stint/internal/rules"
@@ -32,64 +32,63 @@ func Rules(cfg *config.Config, set *rules.Set, payload map[string]any, req rules
 	}
 	d := set.Decide(claims, req)
 	x := Explanation{Decision: Denied, Action: ActionExchange, Closest: -1, Statements: []Statement{}}
-	for i, result := range d.Results {
-		s := rule(i, cfg.Rules[i], result, claims)
-		if result.Rule == d.Rule && d.Rule != "" && x.Closest < 0 {
+	for i, t := range set.Trace(claims, req) {
+		if t.Rule == d.Rule && d.Rule != "" {
 			x.Closest = i
 		}
-		x.Statements = append(x.Statements, s)
+		if d.Closest != nil && d.Closest.Index == i {
+			t, x.Closest = *d.Closest, i
+		}
+		x.Statements = append(x.Statements, statementOf(t, cfg.Rules[i]))
 	}
-	if d.Allowed() {
-		g, _ := d.Grant()
+	if g, granted := d.Grant(); granted {
 		x.Decision = Allowed
 		x.Cause = fmt.Sprintf("rule %s gives %s", d.Rule, g.Role())
 		return x, d
 	}
-	x.Cause, x.Suggestion = d.Detail, d.Hint
-	switch d.Reason {
-	case rules.DenyRule:
-		x.Kind = RuleDenies
-		x.Suggestion = "change the job so that the deny rule does not match, or narrow the rule " + d.Rule
-		x.Warning = "the rule was written to keep somebody out"
-	case rules.NoRuleMatched, rules.RoleNotListed:
-		x.Kind = RuleMismatch
-		if x.Closest < 0 {
-			x.Closest = nearestRule(x.Statements, d.Detail)
-		}
-		x.suggestRule()
-	default:
-		x.Kind = Session
-		if x.Suggestion == "" {
-			x.Suggestion = "change what the rule " + d.Rule + " makes of the session, or what the request asks for"
-		}
+	x.Kind = kindOf(d.Reason)
+	x.Cause, x.Suggestion, x.CallerChange, x.Warning = d.Detail, d.Change, d.Hint, d.Warning
+	if x.Suggestion == "" {
+		x.Suggestion = "write a rule that allows it"
+	}
+	if x.CallerChange == x.Suggestion {
+		x.CallerChange = ""
 	}
 	return x, d
 }
 
-// suggestRule says what the closest rule would have to list.
-func (x *Explanation) suggestRule() {
-	if x.Closest < 0 {
-		x.Suggestion = first(x.Suggestion, "write a rule that allows it")
-		return
+func kindOf(r rules.Reason) Kind {
+	switch r {
+	case rules.DenyRule:
+		return RuleDenies
+	case rules.NoRuleMatched, rules.RoleNotListed:
+		return RuleMismatch
 	}
-	s := x.Statements[x.Closest]
-	var changes []string
-	for _, c := range s.Conditions {
-		switch {
-		case c.Matched || c.Operator != OperatorMatch:
-		case len(c.Actual) == 0:
-			changes = append(changes, fmt.Sprintf("take %s out of its match", c.Key))
-		default:
-			changes = append(changes, fmt.Sprintf("add %s to its %s", quoted(c.Actual), c.Key))
+	return Session
+}
+
+// statementOf is a rule with its places in the file.
+func statementOf(t rules.Trace, r config.Rule) Statement {
+	s := Statement{Index: t.Index, Sid: t.Rule, Effect: iam.EffectAllow.String(), Matched: t.Matched,
+		Conditions: make([]Condition, 0, len(t.Conditions)), Position: position(r.Pos)}
+	if t.Effect == rules.Deny {
+		s.Effect = iam.EffectDeny.String()
+	}
+	for _, c := range t.Conditions {
+		at := r.Pos
+		if i := slices.IndexFunc(r.Match, func(m config.Match) bool { return m.Claim == c.Key }); i >= 0 && c.Operator == rules.OperatorMatch {
+			at = r.Match[i].Pos
 		}
+		switch {
+		case c.Operator == rules.OperatorWhen:
+			at = r.When.Pos
+		case c.Operator == rules.OperatorRole && len(r.AWS.Roles) > 0:
+			at = r.AWS.Roles[0].Pos
+		}
+		s.Conditions = append(s.Conditions, Condition{Operator: c.Operator, Key: c.Key, Expected: list(c.Expected), Actual: list(c.Actual),
+			Matched: c.Matched, Note: c.Note, Position: position(at)})
 	}
-	if len(changes) == 0 {
-		x.Suggestion = first(x.Suggestion, "write a rule that allows it")
-		return
-	}
-	x.CallerChange = x.Suggestion
-	x.Suggestion = fmt.Sprintf("in the rule %s, %s", s.Sid, strings.Join(changes, " and "))
-	x.Warning = "every job gets in that has these values and meets the rest of the rule"
+	return s
 }
 
 func first(texts ...string) string {
@@ -99,65 +98,6 @@ func first(texts ...string) string {
 		}
 	}
 	return ""
-}
-
-// nearestRule is the rule that rules.Decide names as the closest; it stands in
-// the detail's sentence, and else it is the one of which the least failed.
-func nearestRule(statements []Statement, detail string) int {
-	best, fewest := -1, 0
-	for _, s := range statements {
-		if s.Effect != iam.EffectAllow.String() || s.Matched {
-			continue
-		}
-		if strings.Contains(detail, " "+s.Sid+": ") || strings.HasPrefix(detail, "rule "+s.Sid+" ") {
-			return s.Index
-		}
-		failed := 0
-		for _, c := range s.Conditions {
-			if !c.Matched {
-				failed++
-			}
-		}
-		if best < 0 || failed < fewest {
-			best, fewest = s.Index, failed
-		}
-	}
-	return best
-}
-
-// rule shows a rule with all its conditions, where rules.Decide stops at the
-// first that does not hold.
-func rule(index int, r config.Rule, result rules.Result, claims identity.Claims) Statement {
-	s := Statement{Index: index, Sid: r.Name, Effect: iam.EffectAllow.String(), Matched: result.Matched,
-		Conditions: []Condition{}, Position: position(r.Pos)}
-	if r.Deny {
-		s.Effect = iam.EffectDeny.String()
-	}
-	all := true
-	if len(r.Issuers) > 0 {
-		c := Condition{Operator: OperatorMatch, Key: "issuer", Expected: r.Issuers, Actual: []string{claims.Issuer()},
-			Matched: slices.Contains(r.Issuers, claims.Issuer()), Position: position(r.Pos)}
-		all = c.Matched
-		s.Conditions = append(s.Conditions, c)
-	}
-	for _, m := range r.Match {
-		c := matches(m, claims)
-		all = all && c.Matched
-		s.Conditions = append(s.Conditions, c)
-	}
-	if r.When.Value != "" {
-		c := Condition{Operator: OperatorWhen, Key: OperatorWhen, Expected: []string{r.When.Value}, Actual: []string{}, Position: position(r.When.Pos)}
-		switch {
-		case !all:
-			c.Note = "not evaluated, because match does not hold"
-		case result.Miss != nil:
-			c.Note = result.Miss.Detail
-		default:
-			c.Matched = true
-		}
-		s.Conditions = append(s.Conditions, c)
-	}
-	return s
 }
 
 func matches(m config.Match, claims identity.Claims) Condition {
@@ -230,7 +170,7 @@ func unknownIssuer(cfg *config.Config, iss string) finding {
 // StintToken is the payload of the stint token that a broker signs for a
 // grant: what the trust policy of the role gets to see.
 func StintToken(issuer string, g rules.Grant) map[string]any {
-	claims := map[string]any{"iss": issuer, "sub": g.Subject(), "aud": g.Audience(), rolesClaim: []any{g.Role()}}
+	claims := map[string]any{"iss": issuer, "sub": g.Subject(), "aud": g.Audience(), awsclaims.Roles: []any{g.Role()}}
 	session := g.Session()
 	if len(session.Tags) > 0 {
 		principal := map[string]any{}
@@ -241,10 +181,10 @@ func StintToken(issuer string, g rules.Grant) map[string]any {
 		for _, key := range session.Transitive {
 			transitive = append(transitive, key)
 		}
-		claims[tagsClaim] = map[string]any{"principal_tags": principal, "transitive_tag_keys": transitive}
+		claims[awsclaims.Tags] = map[string]any{awsclaims.PrincipalTags: principal, awsclaims.TransitiveTagKeys: transitive}
 	}
 	if session.SourceIdentity != "" {
-		claims[sourceIdentityClaim] = session.SourceIdentity
+		claims[awsclaims.SourceIdentity] = session.SourceIdentity
 	}
 	return claims
 }

@@ -58,17 +58,18 @@ func TestRules(t *testing.T) {
 		kind       explain.Kind
 		cause      string
 		suggestion string
+		caller     string
 		failed     []string // keys of the closest rule's conditions that do not hold
 	}{
 		{name: "granted", decision: explain.Allowed, cause: "rule deploy gives"},
 		{name: "another issuer", changes: map[string]any{"iss": "https://gitlab.com"}, decision: explain.Denied, kind: explain.NotOurs, cause: "gitlab.com", suggestion: "issuers"},
 		{name: "another tenant", changes: map[string]any{"repository_owner_id": "66"}, decision: explain.Denied, kind: explain.NotOurs, cause: `"66"`, suggestion: "issuers.github.only", failed: []string{"repository_owner_id"}},
 		{name: "another audience", changes: map[string]any{"aud": "sts.amazonaws.com"}, decision: explain.Denied, kind: explain.Audience, cause: "sts.amazonaws.com", suggestion: "https://stint.example.com", failed: []string{"aud"}},
-		{name: "all that fails of the closest rule", changes: map[string]any{"environment": "staging", "ref": "refs/heads/dev"}, decision: explain.Denied, kind: explain.RuleMismatch, cause: "environment", suggestion: `add "staging" to its environment and add "refs/heads/dev" to its ref`, failed: []string{"environment", "ref", "when"}},
-		{name: "an absent claim", changes: map[string]any{"environment": ""}, decision: explain.Denied, kind: explain.RuleMismatch, cause: "environment", suggestion: "take environment out", failed: []string{"environment", "when"}},
+		{name: "all that fails of the closest rule", changes: map[string]any{"environment": "staging", "ref": "refs/heads/dev"}, decision: explain.Denied, kind: explain.RuleMismatch, cause: "environment", suggestion: `add "staging" to its environment and add "refs/heads/dev" to its ref`, failed: []string{"environment", "ref"}},
+		{name: "an absent claim", changes: map[string]any{"environment": ""}, decision: explain.Denied, kind: explain.RuleMismatch, cause: "environment", suggestion: "take environment out", failed: []string{"environment"}},
 		{name: "a condition in CEL", changes: map[string]any{"actor_id": "7"}, decision: explain.Denied, kind: explain.RuleMismatch, cause: "deploy", suggestion: "rule", failed: []string{"when"}},
-		{name: "a deny rule", changes: map[string]any{"event_name": "pull_request_target"}, decision: explain.Denied, kind: explain.RuleDenies, cause: "never-from-pull-requests", suggestion: "narrow the rule"},
-		{name: "another role", request: rules.Request{Role: "arn:aws:iam::111111111111:role/admin"}, decision: explain.Denied, kind: explain.RuleMismatch, cause: "role/admin", suggestion: "role/deploy"},
+		{name: "a deny rule", changes: map[string]any{"event_name": "pull_request_target"}, decision: explain.Denied, kind: explain.RuleDenies, cause: "never-from-pull-requests", suggestion: "narrow the deny rule never-from-pull-requests"},
+		{name: "another role", request: rules.Request{Role: "arn:aws:iam::111111111111:role/admin"}, decision: explain.Denied, kind: explain.RuleMismatch, cause: "role/admin", suggestion: `add "arn:aws:iam::111111111111:role/admin" to its roles`, caller: "role/deploy", failed: []string{"role"}},
 		{name: "a source identity that STS refuses", changes: map[string]any{"actor_id": "1"}, decision: explain.Denied, kind: explain.Session, cause: "source identity", suggestion: "id"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -78,6 +79,9 @@ func TestRules(t *testing.T) {
 			}
 			if !strings.Contains(x.Cause, tt.cause) || !strings.Contains(x.Suggestion, tt.suggestion) {
 				t.Errorf("got cause %q and suggestion %q, want %q and %q in them", x.Cause, x.Suggestion, tt.cause, tt.suggestion)
+			}
+			if !strings.Contains(x.CallerChange, tt.caller) {
+				t.Errorf("got caller change %q, want %q in it", x.CallerChange, tt.caller)
 			}
 			if tt.failed == nil {
 				return

@@ -7,15 +7,7 @@ import (
 	"strings"
 
 	"github.com/stint-dev/stint/iam"
-)
-
-// The claims that STS reads a session out of.
-const (
-	tagsClaim           = "https://aws.amazon.com/tags"
-	flatTagPrefix       = tagsClaim + "/principal_tags/"
-	flatTransitiveClaim = tagsClaim + "/transitive_tag_keys"
-	sourceIdentityClaim = "https://aws.amazon.com/source_identity"
-	rolesClaim          = "https://aws.amazon.com/roles"
+	"github.com/stint-dev/stint/internal/awsclaims"
 )
 
 // Carried is what a token asks of AWS STS.
@@ -33,13 +25,13 @@ type Carried struct {
 // refuses such a token.
 func ReadToken(claims map[string]any) (Carried, error) {
 	var c Carried
-	if v, present := claims[tagsClaim]; present {
+	if v, present := claims[awsclaims.Tags]; present {
 		if err := c.nested(v); err != nil {
 			return Carried{}, err
 		}
 	}
 	for name, v := range claims {
-		key, flat := strings.CutPrefix(name, flatTagPrefix)
+		key, flat := strings.CutPrefix(name, awsclaims.FlatTagPrefix)
 		if !flat {
 			continue
 		}
@@ -50,21 +42,21 @@ func ReadToken(claims map[string]any) (Carried, error) {
 		c.Tags = append(c.Tags, iam.Tag{Key: key, Value: value})
 	}
 	slices.SortFunc(c.Tags, func(a, b iam.Tag) int { return cmp.Compare(a.Key, b.Key) })
-	if v, present := claims[flatTransitiveClaim]; present {
+	if v, present := claims[awsclaims.FlatTransitiveTagKeys]; present {
 		keys, ok := texts(v)
 		if !ok {
-			return Carried{}, fmt.Errorf("the claim %s: expected a list of texts", flatTransitiveClaim)
+			return Carried{}, fmt.Errorf("the claim %s: expected a list of texts", awsclaims.FlatTransitiveTagKeys)
 		}
 		c.Transitive = append(c.Transitive, keys...)
 	}
-	if v := claims[sourceIdentityClaim]; v != nil {
+	if v := claims[awsclaims.SourceIdentity]; v != nil {
 		text, ok := v.(string)
 		if !ok {
-			return Carried{}, fmt.Errorf("the claim %s: expected text", sourceIdentityClaim)
+			return Carried{}, fmt.Errorf("the claim %s: expected text", awsclaims.SourceIdentity)
 		}
 		c.SourceIdentity = text
 	}
-	switch v := claims[rolesClaim].(type) {
+	switch v := claims[awsclaims.Roles].(type) {
 	case nil:
 	case string:
 		c.Roles, c.Limited = strings.Split(v, ";"), true
@@ -78,25 +70,25 @@ func ReadToken(claims map[string]any) (Carried, error) {
 func (c *Carried) nested(v any) error {
 	tags, ok := v.(map[string]any)
 	if !ok {
-		return fmt.Errorf("the claim %s: expected an object", tagsClaim)
+		return fmt.Errorf("the claim %s: expected an object", awsclaims.Tags)
 	}
-	if v, present := tags["principal_tags"]; present {
+	if v, present := tags[awsclaims.PrincipalTags]; present {
 		principal, ok := v.(map[string]any)
 		if !ok {
-			return fmt.Errorf("the claim %s: expected principal_tags to be an object", tagsClaim)
+			return fmt.Errorf("the claim %s: expected principal_tags to be an object", awsclaims.Tags)
 		}
 		for key, v := range principal {
 			values, ok := texts(v)
 			if !ok || len(values) != 1 {
-				return fmt.Errorf("the claim %s: expected the tag %q to be a list of one text", tagsClaim, short(key))
+				return fmt.Errorf("the claim %s: expected the tag %q to be a list of one text", awsclaims.Tags, short(key))
 			}
 			c.Tags = append(c.Tags, iam.Tag{Key: key, Value: values[0]})
 		}
 	}
-	if v, present := tags["transitive_tag_keys"]; present {
+	if v, present := tags[awsclaims.TransitiveTagKeys]; present {
 		keys, ok := texts(v)
 		if !ok {
-			return fmt.Errorf("the claim %s: expected transitive_tag_keys to be a list of texts", tagsClaim)
+			return fmt.Errorf("the claim %s: expected transitive_tag_keys to be a list of texts", awsclaims.Tags)
 		}
 		c.Transitive = keys
 	}

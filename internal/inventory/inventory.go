@@ -16,6 +16,7 @@ import (
 type Inventory struct {
 	Files     []string // that were read, sorted
 	Roles     []Role
+	Policies  []StandalonePolicy
 	Providers []Provider
 	Azure     []AzureApplication
 	Workflows []Workflow
@@ -61,6 +62,14 @@ type Tag struct {
 type AttachedPolicy struct {
 	Name   string  // or the ARN of a managed policy
 	Policy *Policy // nil where the document is not known, as of AWS's own policies
+}
+
+// StandalonePolicy is an identity policy that stands alone: which role it
+// belongs to is not known.
+type StandalonePolicy struct {
+	Address  string // as Role.Address; empty for a document alone
+	Position source.Position
+	Policy   *Policy
 }
 
 // Provider is an OIDC provider in an AWS account.

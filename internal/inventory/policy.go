@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/stint-dev/stint/iam"
 	"github.com/stint-dev/stint/internal/source"
@@ -83,32 +84,85 @@ type Condition struct {
 
 // ParsePolicy reads a policy document. A document that is a string holding
 // JSON must have been parsed by its reader.
+//
+// The positions in Full, and those of an *iam.SyntaxError in Err, are places in
+// the document's file.
 func ParsePolicy(n *source.Node) *Policy {
-	r := policyReader{}
-	p := r.policy(n)
-	if p.Err = r.err; p.Err != nil {
+	p := readPolicy(n)
+	if n == nil || n.Kind == source.KindUnknown {
 		return p
 	}
 	text, known := n.JSON()
 	if !known {
-		return p
+		text, _ = supposed(n).JSON()
 	}
 	full, err := iam.ParsePolicy(text)
-	if err == nil {
+	switch {
+	case err != nil:
+		p.Err = placed(n, err)
+	case known:
+		relocate(full, p)
 		p.Full = full
-		return p
 	}
-	e := &source.Error{Position: n.Position, Message: err.Error(), Err: err}
-	var syntax *iam.SyntaxError
-	if errors.As(err, &syntax) {
-		e.Message = syntax.Message
-		if syntax.Path != "" {
-			e.Message = syntax.Path + ": " + syntax.Message
-		}
-		if at, ok := locate(n, syntax.Path); ok {
-			e.Position = at
-		}
-	}
-	p.Err = e
 	return p
 }
+
+// placed is an error of package iam at its place in the file. The parser saw
+// the document as it was written anew, so its own places mean nothing.
+func placed(n *source.Node, err error) error {
+	e := &source.Error{Position: n.Position, Message: err.Error(), Err: err}
+	var syntax *iam.SyntaxError
+	if !errors.As(err, &syntax) {
+		return e
+	}
+	moved := *syntax
+	e.Position, _ = locate(n, syntax.Path)
+	moved.Line, moved.Column = e.Position.Line, e.Position.Column
+	if before, _, doubled := strings.Cut(syntax.Message, ", it already stands at "); doubled {
+		moved.Message = before + "; condition keys compare in any case"
+	}
+	e.Message, e.Err = moved.Message, &moved
+	if moved.Path != "" {
+		e.Message = moved.Path + ": " + moved.Message
+	}
+	return e
+}
+
+// relocate puts the places of the file into a policy that was read from a
+// document written anew.
+func relocate(full *iam.Policy, p *Policy) {
+	for i := range min(len(full.Statements), len(p.Statements)) {
+		to, from := &full.Statements[i], &p.Statements[i]
+		to.Position = iamPosition(from.Position)
+		relocatePrincipals(to.Principal, from.Principal)
+		relocatePrincipals(to.NotPrincipal, from.NotPrincipal)
+		relocateValues(to.Action, from.Action)
+		relocateValues(to.NotAction, from.NotAction)
+		relocateValues(to.Resource, from.Resource)
+		relocateValues(to.NotResource, from.NotResource)
+		for k := range min(len(to.Conditions), len(from.Conditions)) {
+			c, own := &to.Conditions[k], &from.Conditions[k]
+			c.Position, c.OperatorAt = iamPosition(own.Position), iamPosition(own.Operator.Position)
+			relocateValues(c.Values, own.Values)
+		}
+	}
+}
+
+func relocatePrincipals(to *iam.Principals, from *Principals) {
+	if to == nil || from == nil {
+		return
+	}
+	to.Position = iamPosition(from.Position)
+	relocateValues(to.AWS, from.AWS)
+	relocateValues(to.Federated, from.Federated)
+	relocateValues(to.Service, from.Service)
+	relocateValues(to.CanonicalUser, from.CanonicalUser)
+}
+
+func relocateValues(to iam.Values, from Values) {
+	for i := range min(len(to), len(from.List)) {
+		to[i].Position = iamPosition(from.List[i].Position)
+	}
+}
+
+func iamPosition(p source.Position) iam.Position { return iam.Position{Line: p.Line, Column: p.Column} }

@@ -1,23 +1,14 @@
 package inventory
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 
 	"github.com/stint-dev/stint/internal/source"
 )
 
-// policyReader takes a document apart. It keeps the first mistake and reads on.
-type policyReader struct{ err error }
-
-func (r *policyReader) wrong(at source.Position, format string, args ...any) {
-	if r.err == nil {
-		r.err = &source.Error{Position: at, Message: fmt.Sprintf(format, args...)}
-	}
-}
-
-func (r *policyReader) policy(n *source.Node) *Policy {
+// readPolicy takes a document apart. It checks nothing: package iam does.
+func readPolicy(n *source.Node) *Policy {
 	p := &Policy{Node: n}
 	switch {
 	case n == nil:
@@ -25,11 +16,8 @@ func (r *policyReader) policy(n *source.Node) *Policy {
 	case n.Kind == source.KindUnknown:
 		p.Open = true
 		return p
-	case n.Kind != source.KindMap:
-		r.wrong(n.Position, "expected a policy document, found %s", n.Kind)
-		return p
 	}
-	p.Version = r.text(n.Get("Version"), "Version")
+	p.Version = textOf(n.Get("Version"))
 	statements := n.Get("Statement")
 	p.Open = statements == nil && n.Open || statements != nil && (statements.Kind == source.KindUnknown || statements.Kind == source.KindList && statements.Open)
 	for i, s := range statements.List() {
@@ -37,35 +25,31 @@ func (r *policyReader) policy(n *source.Node) *Policy {
 			p.Open = true
 			continue
 		}
-		p.Statements = append(p.Statements, r.statement(i, s))
+		p.Statements = append(p.Statements, readStatement(i, s))
 	}
 	return p
 }
 
-func (r *policyReader) statement(index int, n *source.Node) Statement {
+func readStatement(index int, n *source.Node) Statement {
 	s := Statement{Index: index, Node: n, Position: n.Position, Open: n.Open}
-	if n.Kind != source.KindMap {
-		r.wrong(n.Position, "Statement[%d]: expected an object, found %s", index, n.Kind)
-		return s
-	}
-	path := fmt.Sprintf("Statement[%d].", index)
-	s.Sid = r.text(n.Get("Sid"), path+"Sid")
-	s.Effect = r.text(n.Get("Effect"), path+"Effect")
+	s.Sid = textOf(n.Get("Sid"))
+	s.Effect = textOf(n.Get("Effect"))
 	if n.Get("Effect") == nil && n.Open {
 		s.Effect = source.UnknownText(n.Text.String())
 	}
-	s.Principal = r.principals(n.Get("Principal"), path+"Principal")
-	s.NotPrincipal = r.principals(n.Get("NotPrincipal"), path+"NotPrincipal")
-	s.Action = r.values(n.Get("Action"), path+"Action")
-	s.NotAction = r.values(n.Get("NotAction"), path+"NotAction")
-	s.Resource = r.values(n.Get("Resource"), path+"Resource")
-	s.NotResource = r.values(n.Get("NotResource"), path+"NotResource")
-	s.Conditions, s.ConditionsOpen = r.conditions(n.Get("Condition"), path+"Condition")
+	s.Principal = readPrincipals(n.Get("Principal"))
+	s.NotPrincipal = readPrincipals(n.Get("NotPrincipal"))
+	s.Action = readValues(n.Get("Action"))
+	s.NotAction = readValues(n.Get("NotAction"))
+	s.Resource = readValues(n.Get("Resource"))
+	s.NotResource = readValues(n.Get("NotResource"))
+	s.Conditions, s.ConditionsOpen = readConditions(n.Get("Condition"))
 	s.ConditionsOpen = s.ConditionsOpen || n.Get("Condition") == nil && n.Open
 	return s
 }
 
-func (r *policyReader) text(n *source.Node, path string) source.Text {
+// textOf is a value that is no list, no object and no null.
+func textOf(n *source.Node) source.Text {
 	if n == nil {
 		return source.Text{}
 	}
@@ -73,11 +57,10 @@ func (r *policyReader) text(n *source.Node, path string) source.Text {
 	case source.KindString, source.KindUnknown, source.KindBool, source.KindNumber:
 		return n.Text
 	}
-	r.wrong(n.Position, "%s: expected a string, found %s", path, n.Kind)
-	return source.UnknownText(path).At(n.Position, source.Span{})
+	return source.UnknownText(n.Kind.String()).At(n.Position, source.Span{})
 }
 
-func (r *policyReader) values(n *source.Node, path string) Values {
+func readValues(n *source.Node) Values {
 	if n == nil {
 		return Values{}
 	}
@@ -90,12 +73,12 @@ func (r *policyReader) values(n *source.Node, path string) Values {
 			// It may be a string or a list of them.
 			v.Open = true
 		}
-		v.List = append(v.List, r.text(item, path))
+		v.List = append(v.List, textOf(item))
 	}
 	return v
 }
 
-func (r *policyReader) principals(n *source.Node, path string) *Principals {
+func readPrincipals(n *source.Node) *Principals {
 	if n == nil {
 		return nil
 	}
@@ -104,48 +87,25 @@ func (r *policyReader) principals(n *source.Node, path string) *Principals {
 	case source.KindUnknown:
 		p.Any, p.Open = source.Unknown, true
 	case source.KindString:
-		if p.Any = n.Text.Equals("*"); p.Any == source.No {
-			r.wrong(n.Position, "%s: expected \"*\" or an object, found %s", path, n.Text)
-		}
+		p.Any = n.Text.Equals("*")
 	case source.KindMap:
-		p.AWS = r.values(n.Get("AWS"), path+".AWS")
-		p.Federated = r.values(n.Get("Federated"), path+".Federated")
-		p.Service = r.values(n.Get("Service"), path+".Service")
-		p.CanonicalUser = r.values(n.Get("CanonicalUser"), path+".CanonicalUser")
-	default:
-		r.wrong(n.Position, "%s: expected \"*\" or an object, found %s", path, n.Kind)
+		p.AWS = readValues(n.Get("AWS"))
+		p.Federated = readValues(n.Get("Federated"))
+		p.Service = readValues(n.Get("Service"))
+		p.CanonicalUser = readValues(n.Get("CanonicalUser"))
 	}
 	return p
 }
 
-func (r *policyReader) conditions(n *source.Node, path string) (out []Condition, open bool) {
+func readConditions(n *source.Node) (out []Condition, open bool) {
 	if n == nil {
 		return nil, false
 	}
-	if n.Kind == source.KindUnknown {
-		return nil, true
-	}
-	if n.Kind != source.KindMap {
-		r.wrong(n.Position, "%s: expected an object, found %s", path, n.Kind)
-		return nil, false
-	}
-	open = n.Open
+	open = n.Open || n.Kind == source.KindUnknown
 	for _, op := range n.Fields {
-		if op.Value.Kind != source.KindMap {
-			open = open || op.Value.Kind == source.KindUnknown
-			if op.Value.Kind != source.KindUnknown {
-				r.wrong(op.Value.Position, "%s.%s: expected an object, found %s", path, op.Name, op.Value.Kind)
-			}
-			continue
-		}
-		open = open || op.Value.Open
+		open = open || op.Value.Kind == source.KindUnknown || op.Value.Open
 		for _, key := range op.Value.Fields {
-			c := Condition{
-				Operator: op.Key,
-				Key:      key.Key,
-				Position: key.Key.Position,
-				Values:   r.values(key.Value, path+"."+op.Name+"."+key.Name),
-			}
+			c := Condition{Operator: op.Key, Key: key.Key, Position: key.Key.Position, Values: readValues(key.Value)}
 			c.split()
 			out = append(out, c)
 		}

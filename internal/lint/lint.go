@@ -72,7 +72,7 @@ type Repository struct {
 
 // Rules are all rules, sorted by id.
 func Rules() []Rule {
-	all := slices.Concat(scopeRules(), claimRules(), lastingRules(), structureRules(), tagRules(), azureRules(), configRules())
+	all := slices.Concat(scopeRules(), claimRules(), lastingRules(), structureRules(), tagRules(), azureRules(), configRules(), silenceRules())
 	slices.SortFunc(all, func(a, b Rule) int { return cmp.Compare(a.ID, b.ID) })
 	return all
 }
@@ -85,14 +85,7 @@ func Run(inv *inventory.Inventory, o Options) []Finding {
 		r.check(p)
 		out = append(out, p.findings...)
 	}
-	slices.SortStableFunc(out, func(a, b Finding) int {
-		return cmp.Or(
-			cmp.Compare(a.Position.File, b.Position.File),
-			cmp.Compare(a.Position.Line, b.Position.Line),
-			cmp.Compare(a.Position.Column, b.Position.Column),
-			cmp.Compare(a.Rule, b.Rule),
-		)
-	})
+	slices.SortStableFunc(out, byPlace)
 	return slices.CompactFunc(out, func(a, b Finding) bool { return a == b })
 }
 

@@ -16,14 +16,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/stint-dev/stint/internal/audit"
+	"github.com/stint-dev/stint/internal/awsclaims"
 	"github.com/stint-dev/stint/internal/rules"
-)
-
-// The claims that AWS STS reads out of a web identity token.
-const (
-	claimTags           = "https://aws.amazon.com/tags"
-	claimSourceIdentity = "https://aws.amazon.com/source_identity"
-	claimRoles          = "https://aws.amazon.com/roles"
 )
 
 // Token is a stint token. Its text is a bearer credential: formatting and
@@ -119,7 +113,7 @@ func (m *Minter) Sign(r audit.Recorded) (Token, error) {
 	claims["nbf"] = t.IssuedAt.Unix()
 	claims["exp"] = t.Expires.Unix()
 	claims["jti"] = t.ID
-	claims[claimRoles] = []string{grant.Role()}
+	claims[awsclaims.Roles] = []string{grant.Role()}
 
 	unsigned := jwt.NewWithClaims(key.method, claims)
 	unsigned.Header["kid"] = key.id
@@ -138,14 +132,14 @@ func sessionClaims(s rules.Session) jwt.MapClaims {
 		for _, t := range s.Tags {
 			principal[t.Key] = []string{t.Value}
 		}
-		tags := map[string]any{"principal_tags": principal}
+		tags := map[string]any{awsclaims.PrincipalTags: principal}
 		if len(s.Transitive) > 0 {
-			tags["transitive_tag_keys"] = s.Transitive
+			tags[awsclaims.TransitiveTagKeys] = s.Transitive
 		}
-		claims[claimTags] = tags
+		claims[awsclaims.Tags] = tags
 	}
 	if s.SourceIdentity != "" {
-		claims[claimSourceIdentity] = s.SourceIdentity
+		claims[awsclaims.SourceIdentity] = s.SourceIdentity
 	}
 	return claims
 }

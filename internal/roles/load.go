@@ -167,7 +167,7 @@ func (l *loader) read(name string, r io.Reader) {
 	}
 	for _, r := range f.roles {
 		if first, doubled := l.roles[r.ARN]; doubled {
-			l.fail(&Error{File: name, Line: r.line, Column: r.column, Message: fmt.Sprintf("the role %s is doubled, it already stands at %s", r.ARN, first.Source)})
+			l.fail(&Error{File: name, Line: r.at.Line, Column: r.at.Column, Message: fmt.Sprintf("the role %s is doubled, it already stands at %s", r.ARN, first.Source)})
 			continue
 		}
 		l.roles[r.ARN] = r.Role

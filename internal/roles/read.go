@@ -1,7 +1,6 @@
 package roles
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -12,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/stint-dev/stint/iam"
+	"github.com/stint-dev/stint/internal/inventory"
+	"github.com/stint-dev/stint/internal/source"
 )
 
 // Error says what is wrong with a file of roles, and where.
@@ -42,7 +43,7 @@ type file struct {
 // placed is a role and where it stands.
 type placed struct {
 	Role
-	line, column int
+	at source.Position
 }
 
 // Parse reads the roles of one document. name stands for it in errors and in
@@ -69,13 +70,14 @@ func (f *file) parse() {
 		f.errs = append(f.errs, &Error{File: f.name, Message: fmt.Sprintf("expected at most %d MiB", maxFile>>20)})
 		return
 	}
-	values, err := readValues(f.data)
+	values, err := source.ParseJSON(f.name, f.data)
 	if err != nil {
-		var p *place
-		if !errors.As(err, &p) {
-			p = &place{message: err.Error()}
+		e := &Error{File: f.name, Message: err.Error(), Err: err}
+		var at *source.Error
+		if errors.As(err, &at) {
+			e.Line, e.Column, e.Message = at.Position.Line, at.Position.Column, at.Message
 		}
-		f.failAt(p.offset, nil, "%s", p.message)
+		f.errs = append(f.errs, e)
 		return
 	}
 	if len(values) == 0 {
@@ -86,91 +88,95 @@ func (f *file) parse() {
 	}
 }
 
-func (f *file) failAt(offset int, cause error, format string, args ...any) {
-	line, column := position(f.data, offset)
-	f.errs = append(f.errs, &Error{File: f.name, Line: line, Column: column, Message: fmt.Sprintf(format, args...), Err: cause})
+func (f *file) fail(n *source.Node, format string, args ...any) { f.failFor(n, nil, format, args...) }
+
+// failFor is fail with a cause.
+func (f *file) failFor(n *source.Node, cause error, format string, args ...any) {
+	at := n.Position
+	f.errs = append(f.errs, &Error{File: f.name, Line: at.Line, Column: at.Column, Message: fmt.Sprintf(format, args...), Err: cause})
 }
 
-func (f *file) fail(n node, format string, args ...any) { f.failAt(n.start, nil, format, args...) }
-
-func (f *file) document(n node) {
-	if list, ok := n.value.([]node); ok {
-		f.list(list)
+func (f *file) document(n *source.Node) {
+	if n.Kind == source.KindList {
+		f.list(n.Items)
 		return
 	}
-	o, ok := n.value.(*object)
-	if !ok {
-		f.fail(n, "expected what `aws iam get-role` prints, found %s", kind(n))
+	if n.Kind != source.KindMap {
+		f.fail(n, "expected what `aws iam get-role` prints, found %s", n.Kind)
 		return
 	}
-	if role, ok := o.get("Role"); ok {
+	if role := n.Get("Role"); role != nil {
 		f.role(role)
 		return
 	}
-	if roles, ok := o.get("Roles"); ok {
-		list, ok := roles.value.([]node)
-		if !ok {
-			f.fail(roles, "Roles: expected a list, found %s", kind(roles))
+	if roles := n.Get("Roles"); roles != nil {
+		if roles.Kind != source.KindList {
+			f.fail(roles, "Roles: expected a list, found %s", roles.Kind)
 			return
 		}
-		f.list(list)
+		f.list(roles.Items)
 		return
 	}
-	_, hasARN := o.get("Arn")
-	_, hasTrust := o.get("AssumeRolePolicyDocument")
-	if !hasARN && !hasTrust {
+	if n.Get("Arn") == nil && n.Get("AssumeRolePolicyDocument") == nil {
 		f.fail(n, "expected a role as `aws iam get-role` prints it: an object with Role, Roles, or Arn and AssumeRolePolicyDocument")
 		return
 	}
 	f.role(n)
 }
 
-func (f *file) list(items []node) {
+func (f *file) list(items []*source.Node) {
 	for _, item := range items {
 		f.role(item)
 	}
 }
 
-func (f *file) role(n node) {
-	o, ok := n.value.(*object)
-	if !ok {
-		f.fail(n, "expected a role, found %s", kind(n))
+func (f *file) role(n *source.Node) {
+	if n.Kind != source.KindMap {
+		f.fail(n, "expected a role, found %s", n.Kind)
 		return
 	}
 	before := len(f.errs)
-	line, column := position(f.data, n.start)
 	r := Role{
-		Source:             fmt.Sprintf("%s:%d", f.name, line),
+		Source:             fmt.Sprintf("%s:%d", f.name, n.Position.Line),
 		MaxSessionDuration: DefaultMaxSession,
 	}
-	f.identity(n, o, &r)
-	f.limits(o, &r)
-	f.tags(o, &r)
-	f.trust(n, o, &r)
+	f.identity(n, &r)
+	f.limits(n, &r)
+	f.tags(n, &r)
+	f.trust(n, &r)
 	if len(f.errs) == before {
-		f.roles = append(f.roles, placed{r, line, column})
+		f.roles = append(f.roles, placed{r, n.Position})
 	}
 }
 
-// text is a member that must be a string where it is there. null is absent.
-func (f *file) text(o *object, name string) (string, node, bool) {
-	n, ok := o.get(name)
-	if !ok || n.value == nil {
-		return "", n, false
+// member is a member that is there and not null, which is absent.
+func member(n *source.Node, name string) *source.Node {
+	if m := n.Get(name); m != nil && m.Kind != source.KindNull {
+		return m
 	}
-	s, ok := n.value.(string)
-	if !ok {
-		f.fail(n, "%s: expected a string, found %s", name, kind(n))
+	return nil
+}
+
+// text is a member that must be a string where it is there.
+func (f *file) text(n *source.Node, name string) (s string, at *source.Node, ok bool) {
+	m := member(n, name)
+	if m == nil {
+		return "", nil, false
 	}
-	return s, n, ok
+	if m.Kind != source.KindString {
+		f.fail(m, "%s: expected a string, found %s", name, m.Kind)
+		return "", m, false
+	}
+	s, _ = m.Text.Known()
+	return s, m, true
 }
 
 var roleID = regexp.MustCompile(`^[A-Z0-9]{16,128}$`)
 
-func (f *file) identity(n node, o *object, r *Role) {
-	arn, at, ok := f.text(o, "Arn")
+func (f *file) identity(n *source.Node, r *Role) {
+	arn, at, ok := f.text(n, "Arn")
 	if !ok {
-		if at.value == nil {
+		if at == nil {
 			f.fail(n, "the role has no Arn")
 		}
 		return
@@ -181,14 +187,14 @@ func (f *file) identity(n node, o *object, r *Role) {
 		return
 	}
 	r.ARN, r.Name, r.Path, r.AccountID, r.Partition = arn, a.Name, a.Path, a.AccountID, a.Partition
-	if name, at, ok := f.text(o, "RoleName"); ok && name != a.Name {
+	if name, at, ok := f.text(n, "RoleName"); ok && name != a.Name {
 		f.fail(at, "RoleName: expected %q as in the Arn, found %.120q", a.Name, name)
 	}
-	if path, at, ok := f.text(o, "Path"); ok && path != a.Path {
+	if path, at, ok := f.text(n, "Path"); ok && path != a.Path {
 		f.fail(at, "Path: expected %q as in the Arn, found %.120q", a.Path, path)
 	}
 	r.ID = derivedID(arn)
-	if id, at, ok := f.text(o, "RoleId"); ok {
+	if id, at, ok := f.text(n, "RoleId"); ok {
 		if !roleID.MatchString(id) {
 			f.fail(at, "RoleId: expected 16 to 128 letters and digits such as AROAEXAMPLEID12345678, found %.140q", id)
 		}
@@ -196,45 +202,44 @@ func (f *file) identity(n node, o *object, r *Role) {
 	}
 }
 
-func (f *file) limits(o *object, r *Role) {
-	n, ok := o.get("MaxSessionDuration")
-	if !ok || n.value == nil {
+func (f *file) limits(n *source.Node, r *Role) {
+	m := member(n, "MaxSessionDuration")
+	if m == nil {
 		return
 	}
-	number, _ := n.value.(json.Number)
-	seconds, err := strconv.ParseInt(number.String(), 10, 32)
+	number, _ := m.Text.Known()
+	seconds, err := strconv.ParseInt(number, 10, 32)
 	d := time.Duration(seconds) * time.Second
-	if err != nil || d < minMaxSession || d > maxMaxSession {
-		f.fail(n, "MaxSessionDuration: expected 3600 to 43200 seconds, found %.40s", f.data[n.start:n.end])
+	if m.Kind != source.KindNumber || err != nil || d < minMaxSession || d > maxMaxSession {
+		f.fail(m, "MaxSessionDuration: expected 3600 to 43200 seconds, found %.40s", f.data[m.Span.Start:m.Span.End])
 		return
 	}
 	r.MaxSessionDuration = d
 }
 
-func (f *file) tags(o *object, r *Role) {
-	n, ok := o.get("Tags")
-	if !ok || n.value == nil {
+func (f *file) tags(n *source.Node, r *Role) {
+	tags := member(n, "Tags")
+	if tags == nil {
 		return
 	}
-	list, ok := n.value.([]node)
-	if !ok {
-		f.fail(n, "Tags: expected a list of {\"Key\": ..., \"Value\": ...}, found %s", kind(n))
+	if tags.Kind != source.KindList {
+		f.fail(tags, "Tags: expected a list of {\"Key\": ..., \"Value\": ...}, found %s", tags.Kind)
 		return
 	}
+	list := tags.Items
 	if len(list) > maxTags {
-		f.fail(n, "Tags: expected at most %d, found %d", maxTags, len(list))
+		f.fail(tags, "Tags: expected at most %d, found %d", maxTags, len(list))
 		return
 	}
 	r.Tags = make(map[string]string, len(list))
 	seen := make(map[string]bool, len(list))
 	for _, item := range list {
-		tag, ok := item.value.(*object)
-		if !ok {
-			f.fail(item, "Tags: expected {\"Key\": ..., \"Value\": ...}, found %s", kind(item))
+		if item.Kind != source.KindMap {
+			f.fail(item, "Tags: expected {\"Key\": ..., \"Value\": ...}, found %s", item.Kind)
 			continue
 		}
-		key, _, hasKey := f.text(tag, "Key")
-		value, _, hasValue := f.text(tag, "Value")
+		key, _, hasKey := f.text(item, "Key")
+		value, _, hasValue := f.text(item, "Value")
 		folded := strings.ToLower(key)
 		switch {
 		case !hasKey || !hasValue:
@@ -252,47 +257,53 @@ func (f *file) tags(o *object, r *Role) {
 	}
 }
 
-func (f *file) trust(n node, o *object, r *Role) {
-	doc, ok := o.get("AssumeRolePolicyDocument")
-	if !ok || doc.value == nil {
+func (f *file) trust(n *source.Node, r *Role) {
+	doc := member(n, "AssumeRolePolicyDocument")
+	if doc == nil {
 		f.fail(n, "the role has no AssumeRolePolicyDocument")
 		return
 	}
-	switch v := doc.value.(type) {
-	case *object:
-		r.TrustDocument = f.data[doc.start:doc.end]
-		policy, err := iam.ParsePolicy(r.TrustDocument)
-		if err != nil {
+	switch doc.Kind {
+	case source.KindMap:
+		r.TrustDocument = f.data[doc.Span.Start:doc.Span.End]
+		if _, err := iam.ParsePolicy(r.TrustDocument); err != nil {
 			f.failInDocument(doc, err)
 			return
 		}
-		r.Trust = policy
-	case string:
-		text, err := decodePolicy(v)
+		// The same policy, with the places of the file.
+		p := inventory.ParsePolicy(doc)
+		if p.Err != nil {
+			f.failFor(doc, p.Err, "AssumeRolePolicyDocument: %s", p.Err)
+			return
+		}
+		r.Trust = p.Full
+	case source.KindString:
+		encoded, _ := doc.Text.Known()
+		text, err := decodePolicy(encoded)
 		if err != nil {
-			f.failAt(doc.start, err, "AssumeRolePolicyDocument: %s", err)
+			f.failFor(doc, err, "AssumeRolePolicyDocument: %s", err)
 			return
 		}
 		policy, err := iam.ParsePolicy([]byte(text))
 		if err != nil {
-			f.failAt(doc.start, err, "AssumeRolePolicyDocument: in the decoded policy, %s", err)
+			f.failFor(doc, err, "AssumeRolePolicyDocument: in the decoded policy, %s", err)
 			return
 		}
 		r.Trust, r.TrustDocument = policy, []byte(text)
 	default:
-		f.fail(doc, "AssumeRolePolicyDocument: expected a policy, as JSON or as a string, found %s", kind(doc))
+		f.fail(doc, "AssumeRolePolicyDocument: expected a policy, as JSON or as a string, found %s", doc.Kind)
 	}
 }
 
 // failInDocument reports an error of a policy that stands as JSON in the file,
 // with its place in the file.
-func (f *file) failInDocument(doc node, err error) {
+func (f *file) failInDocument(doc *source.Node, err error) {
 	var syntax *iam.SyntaxError
 	if !errors.As(err, &syntax) {
-		f.failAt(doc.start, err, "AssumeRolePolicyDocument: %s", err)
+		f.failFor(doc, err, "AssumeRolePolicyDocument: %s", err)
 		return
 	}
-	line, column := position(f.data, doc.start)
+	line, column := doc.Position.Line, doc.Position.Column
 	if syntax.Line > 1 {
 		line, column = line+syntax.Line-1, syntax.Column
 	} else {

@@ -35,6 +35,8 @@ type Role struct {
 	// MaxSessionDuration is the longest session of the role: 1 to 12 hours.
 	MaxSessionDuration time.Duration
 
+	// Trust is the trust policy. The places in it are those of the file, or
+	// where the policy stands in a string, those of its decoded text.
 	Trust         *iam.Policy
 	TrustDocument []byte // the trust policy as JSON text; must not be changed
 

@@ -63,11 +63,18 @@ type Result struct {
 type Decision struct {
 	grant *Grant
 
-	Rule    string   `json:"rule,omitempty"`   // the rule that decided, if one did
-	Reason  Reason   `json:"reason,omitempty"` // on a denial
-	Detail  string   `json:"detail,omitempty"` // on a denial: one sentence with expected and found
-	Hint    string   `json:"hint,omitempty"`   // on a denial: what would change it
-	Results []Result `json:"rules,omitempty"`  // every rule, in the order of the file
+	Rule   string `json:"rule,omitempty"`   // the rule that decided, if one did
+	Reason Reason `json:"reason,omitempty"` // on a denial
+	Detail string `json:"detail,omitempty"` // on a denial: one sentence with expected and found
+	Hint   string `json:"hint,omitempty"`   // on a denial: what would change it
+	// Closest is, on a denial, the rule that decided or else the allow rule
+	// that came closest, with each of its conditions; nil where there is none.
+	Closest *Trace `json:"closest,omitempty"`
+	// Change is, on a denial, what would have to change in the rules, and
+	// Warning whom that would let in beside this caller.
+	Change  string   `json:"change,omitempty"`
+	Warning string   `json:"warning,omitempty"`
+	Results []Result `json:"rules,omitempty"` // every rule, in the order of the file
 }
 
 // Allowed reports whether the decision grants something.

@@ -61,16 +61,7 @@ func (e *evaluation) claim(name string) (string, error) {
 // reason is why one could not.
 func (e *evaluation) role(r *rule) (role string, roles []string, reason string) {
 	for _, t := range r.roles {
-		arn, err := t.Expand(func(claim string) (string, error) {
-			v, err := e.claim(claim)
-			if err != nil {
-				return "", err
-			}
-			return inRole(claim, v)
-		})
-		if err == nil && (len(arn) > maxARN || !config.RoleARN.MatchString(arn)) {
-			err = fmt.Errorf("%q is no ARN of a role: a role's name has at most %d characters", short(arn), maxRoleName)
-		}
+		arn, err := e.expandRole(t)
 		if err != nil {
 			reason = cmp.Or(reason, fmt.Sprintf("the role %s cannot be formed: %s", t, err))
 			if e.req.Role == "" {

@@ -133,8 +133,8 @@ func (s *Set) Decide(claims identity.Claims, req Request) Decision {
 func (s *Set) decide(claims identity.Claims, req Request) Decision {
 	e := evaluation{set: s, claims: claims, req: req, values: map[string][]string{}, failed: map[*rule]string{}}
 	d := Decision{Results: make([]Result, len(s.rules))}
-	var denying *rule
-	var matched []*rule
+	denying := -1
+	var matched []int
 	e.held = make([]int, len(s.rules))
 	for i := range s.rules {
 		r := &s.rules[i]
@@ -144,18 +144,19 @@ func (s *Set) decide(claims identity.Claims, req Request) Decision {
 		switch {
 		case miss != nil:
 		case r.effect == Deny:
-			if denying == nil {
-				denying = r
+			if denying < 0 {
+				denying = i
 			}
 		default:
-			matched = append(matched, r)
+			matched = append(matched, i)
 		}
 	}
 	switch {
 	case claims.Issuer() == "": // claims that nobody signed are nobody's
 		return d.deny(NoRuleMatched, "", "the claims have no issuer", "")
-	case denying != nil:
-		return d.deny(DenyRule, denying.name, fmt.Sprintf("the deny rule %s matches: %s", denying.name, e.why(denying)), "")
+	case denying >= 0:
+		r := &s.rules[denying]
+		return e.explain(d.deny(DenyRule, r.name, fmt.Sprintf("the deny rule %s matches: %s", r.name, e.why(r)), ""), denying)
 	case len(matched) == 0:
 		return e.noneMatched(d)
 	}
@@ -172,7 +173,8 @@ func (e *evaluation) noneMatched(d Decision) Decision {
 		return d.deny(NoRuleMatched, "", "no rule allows anything", "")
 	}
 	miss := d.Results[closest].Miss
-	return d.deny(NoRuleMatched, "", fmt.Sprintf("no rule matches; the closest is %s: %s", d.Results[closest].Rule, miss.Detail), e.hint(miss))
+	detail := fmt.Sprintf("no rule matches; the closest is %s: %s", d.Results[closest].Rule, miss.Detail)
+	return e.explain(d.deny(NoRuleMatched, "", detail, e.hint(miss)), closest)
 }
 
 // closest is the allow rule that does not match, is wanted, and of whose
@@ -259,10 +261,11 @@ func (e *evaluation) condition(c condition) *Miss {
 }
 
 // grant makes of the rules that match, in order, what the request asks for.
-func (e *evaluation) grant(d Decision, matched []*rule) Decision {
+func (e *evaluation) grant(d Decision, matched []int) Decision {
 	var listed []string
 	var unformed string
-	for _, r := range matched {
+	for _, i := range matched {
+		r := &e.set.rules[i]
 		role, roles, reason := e.role(r)
 		if role == "" {
 			listed = append(listed, roles...)
@@ -271,13 +274,18 @@ func (e *evaluation) grant(d Decision, matched []*rule) Decision {
 			}
 			continue
 		}
-		return e.issue(d, r, role)
+		if d = e.issue(d, r, role); d.grant == nil {
+			return e.explain(d, i)
+		}
+		return d
 	}
+	closest := matched[0]
 	detail := "the rules that match give no role" + unformed
 	var hints []string
 	if e.req.Role != "" {
 		detail = fmt.Sprintf("the rules that match do not give the role %q%s", short(e.req.Role), unformed)
 		if i := e.closest(d, e.lists); i >= 0 {
+			closest = i
 			miss := d.Results[i].Miss
 			detail = fmt.Sprintf("rule %s gives the role %s: %s", d.Results[i].Rule, short(e.req.Role), miss.Detail)
 			if h := e.hint(miss); h != "" {
@@ -288,7 +296,7 @@ func (e *evaluation) grant(d Decision, matched []*rule) Decision {
 	if len(listed) > 0 {
 		hints = append(hints, "this job can have "+list(listed))
 	}
-	return d.deny(RoleNotListed, "", detail, strings.Join(hints, "; "))
+	return e.explain(d.deny(RoleNotListed, "", detail, strings.Join(hints, "; ")), closest)
 }
 
 // issue makes the grant of one role by one rule.

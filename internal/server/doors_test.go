@@ -133,7 +133,8 @@ func TestUpstream(t *testing.T) {
 	form.Set("RoleArn", "arn:aws:iam::111111111111:role/ghost")
 	a := h.post("/aws/sts", form)
 	code, message := a.sts(t)
-	if a.status != 403 || code != "AccessDenied" || message != notAuthorized {
+	if a.status != 403 || code != "AccessDenied" || !strings.HasPrefix(message, notAuthorized+". AWS STS refused what the rule ") ||
+		!strings.Contains(message, "'stint explain") || strings.Contains(message, "(record ") {
 		t.Errorf("got %d %s %q", a.status, code, message)
 	}
 	r := h.last()

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/stint-dev/stint/internal/awsclaims"
 )
 
 // keySetAge is how long a verifier may keep the key set. A new key is
@@ -24,7 +26,7 @@ func (s *Server) discovery(w http.ResponseWriter, _ *http.Request) {
 		"grant_types_supported":                 []string{grantTokenExchange},
 		"scopes_supported":                      []string{"openid"},
 		"claims_supported": []string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti",
-			"https://aws.amazon.com/tags", "https://aws.amazon.com/source_identity", "https://aws.amazon.com/roles"},
+			awsclaims.Tags, awsclaims.SourceIdentity, awsclaims.Roles},
 	})
 }
 

@@ -99,6 +99,8 @@ func (s *Server) stsErrorOf(err error) *stswire.Error {
 	}
 	answer := &stswire.Error{Status: http.StatusServiceUnavailable, Code: "ServiceUnavailable", Message: "The broker cannot answer now; try again."}
 	switch {
+	case e.STS != nil && e.STS.Code == "AccessDenied":
+		return &stswire.Error{Status: e.STS.HTTPStatus, Code: e.STS.Code, Message: e.STS.Message + refusedByAWS(e)}
 	case e.STS != nil: // STS's own answer, as it came
 		return &stswire.Error{Status: e.STS.HTTPStatus, Code: e.STS.Code, Message: e.STS.Message}
 	case e.Rejection != nil:
@@ -109,13 +111,17 @@ func (s *Server) stsErrorOf(err error) *stswire.Error {
 		answer = &stswire.Error{Status: http.StatusForbidden, Code: "AccessDenied", Message: notAuthorized}
 	}
 	if why, ok := e.Explain(); ok {
-		answer.Message += ": " + why.Detail
-		if why.Hint != "" {
-			answer.Message += ". " + why.Hint
-		}
-		answer.Message += fmt.Sprintf(" (record %s)", why.Record)
+		answer.Message += ": " + why.Sentence()
 	}
 	return answer
+}
+
+// refusedByAWS is what a job is told whom the rules gave a role that AWS then
+// refused: STS never says which condition failed, and the broker does not see
+// the role's trust policy.
+func refusedByAWS(e *exchange.Error) string {
+	return fmt.Sprintf(". AWS STS refused what the rule %s gave: the broker does not see the trust policy of %s. "+
+		"'stint explain --rules stint.yaml --role role.json' says which condition failed. Record %s", e.Rule, e.Role, e.Record)
 }
 
 // rejected is STS's answer to a token that is not believed.

@@ -8,15 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/stint-dev/stint/iam"
-)
-
-// The claims that STS reads a session out of.
-const (
-	tagsClaim           = "https://aws.amazon.com/tags"
-	flatTagPrefix       = tagsClaim + "/principal_tags/"
-	flatTransitiveClaim = tagsClaim + "/transitive_tag_keys"
-	sourceIdentityClaim = "https://aws.amazon.com/source_identity"
-	rolesClaim          = "https://aws.amazon.com/roles"
+	"github.com/stint-dev/stint/internal/awsclaims"
 )
 
 const (
@@ -45,7 +37,7 @@ func readSession(claims map[string]any) (sessionClaims, *fault) {
 		return s, f
 	}
 	for name, v := range claims {
-		key, flat := strings.CutPrefix(name, flatTagPrefix)
+		key, flat := strings.CutPrefix(name, awsclaims.FlatTagPrefix)
 		if !flat {
 			continue
 		}
@@ -55,7 +47,7 @@ func readSession(claims map[string]any) (sessionClaims, *fault) {
 		}
 		s.tags = append(s.tags, iam.Tag{Key: key, Value: value})
 	}
-	if v, present := claims[flatTransitiveClaim]; present {
+	if v, present := claims[awsclaims.FlatTransitiveTagKeys]; present {
 		if f := s.readTransitive(v); f != nil {
 			return s, f
 		}
@@ -64,7 +56,7 @@ func readSession(claims map[string]any) (sessionClaims, *fault) {
 	if f := s.checkTags(); f != nil {
 		return s, f
 	}
-	if v, present := claims[sourceIdentityClaim]; present && v != nil {
+	if v, present := claims[awsclaims.SourceIdentity]; present && v != nil {
 		text, ok := v.(string)
 		if !ok || !sourceIdentity.MatchString(text) {
 			return s, invalidToken("source_identity passed in claim is not in correct format.")
@@ -75,15 +67,15 @@ func readSession(claims map[string]any) (sessionClaims, *fault) {
 }
 
 func (s *sessionClaims) readNested(claims map[string]any) *fault {
-	v, present := claims[tagsClaim]
+	v, present := claims[awsclaims.Tags]
 	if !present {
 		return nil
 	}
 	tags, ok := v.(map[string]any)
 	if !ok {
-		return badTags().because("%s is not an object", tagsClaim)
+		return badTags().because("%s is not an object", awsclaims.Tags)
 	}
-	if v, present := tags["principal_tags"]; present {
+	if v, present := tags[awsclaims.PrincipalTags]; present {
 		principal, ok := v.(map[string]any)
 		if !ok {
 			return badTags().because("principal_tags is not an object")
@@ -100,7 +92,7 @@ func (s *sessionClaims) readNested(claims map[string]any) *fault {
 			s.tags = append(s.tags, iam.Tag{Key: key, Value: value})
 		}
 	}
-	if v, present := tags["transitive_tag_keys"]; present {
+	if v, present := tags[awsclaims.TransitiveTagKeys]; present {
 		return s.readTransitive(v)
 	}
 	return nil
@@ -151,7 +143,7 @@ func (s *sessionClaims) checkTags() *fault {
 // namesRole says whether the token lists the roles that it may buy, and
 // whether this one is among them. ARNs compare exactly.
 func namesRole(claims map[string]any, arn string) (limited, named bool) {
-	switch v := claims[rolesClaim].(type) {
+	switch v := claims[awsclaims.Roles].(type) {
 	case nil:
 		return false, false
 	case string:

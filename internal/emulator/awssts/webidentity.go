@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stint-dev/stint/iam"
+	"github.com/stint-dev/stint/internal/awsclaims"
 	"github.com/stint-dev/stint/internal/roles"
 	"github.com/stint-dev/stint/internal/stswire"
 )
@@ -139,7 +140,7 @@ func (s *STS) findRole(a *assumption, d *Decision) *fault {
 	d.Tags, d.TransitiveTagKeys, d.SourceIdentity = session.tags, session.transitive, session.sourceIdentity
 	limited, named := namesRole(a.token.claims, a.in.RoleARN)
 	if limited && !named {
-		return notAuthorized(iam.ActionAssumeRoleWithWebIdentity).because("the token's claim %s does not name the role", rolesClaim)
+		return notAuthorized(iam.ActionAssumeRoleWithWebIdentity).because("the token's claim %s does not name the role", awsclaims.Roles)
 	}
 	a.named = named
 	role, exists := s.cfg.Roles.Get(a.in.RoleARN)

@@ -1,0 +1,197 @@
+package explain
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/stint-dev/stint/iam"
+	"github.com/stint-dev/stint/internal/awsclaims"
+	"github.com/stint-dev/stint/internal/config"
+	"github.com/stint-dev/stint/internal/rules"
+)
+
+// Role is a role as far as explanations need it.
+type Role struct {
+	ARN  string
+	ID   string // AROA..., or empty
+	Tags map[string]string
+}
+
+// RoleSession is who calls AWS: a session of a role with what it carries, or a
+// user. TokenSession, Grant and Assume say why a tag is not in it.
+type RoleSession struct {
+	Role           Role   // the ARN of a user stands here too
+	Name           string // RoleSessionName; empty for a user, and where it is not known
+	Tags           []iam.Tag
+	Transitive     []string // keys of Tags that a session made from it inherits
+	SourceIdentity string
+	Provider       string // of a web identity session: the OIDC provider's ARN
+
+	absent func(tag string) (why, fix string)
+}
+
+// TokenSession is the session that a web identity call makes.
+func TokenSession(role Role, call iam.WebIdentityCall) RoleSession {
+	s := RoleSession{Role: role, Name: call.RoleSessionName, Tags: slices.Clone(call.Tags), Transitive: slices.Clone(call.TransitiveTagKeys),
+		SourceIdentity: call.SourceIdentity, Provider: call.Provider}
+	s.absent = func(tag string) (why, fix string) {
+		return "the token carries " + s.tagList(), fmt.Sprintf("have the issuer put the tag %s into the token, under %s", tag, awsclaims.Tags)
+	}
+	return s
+}
+
+// Given says of the session that the rules of a broker gave it: a tag is not in
+// it because the rule has none, or because the token has not its claim.
+func (s RoleSession) Given(cfg *config.Config, g rules.Grant) RoleSession {
+	at := slices.IndexFunc(cfg.Rules, func(r config.Rule) bool { return r.Name == g.Rule() })
+	if at < 0 {
+		return s
+	}
+	rule := cfg.Rules[at]
+	s.absent = func(tag string) (why, fix string) {
+		for _, t := range rule.AWS.Tags {
+			if !strings.EqualFold(t.Key, tag) {
+				continue
+			}
+			claim := t.Source.Value
+			why = fmt.Sprintf("the rule %s makes it of the claim %s, which the job's token does not have", rule.Name, claim)
+			if claim == "environment" {
+				return why, "add environment: to the job in the workflow"
+			}
+			return why, "run the job where its token has the claim " + claim
+		}
+		why = fmt.Sprintf("the rule %s gives %s", rule.Name, s.tagList())
+		if _, ok := g.Claims().Text(tag); ok {
+			return why, fmt.Sprintf("write %s: %s under the tags of the rule %s", tag, tag, rule.Name)
+		}
+		return why, fmt.Sprintf("write %s: CLAIM under the tags of the rule %s, with the claim that it is to be made of", tag, rule.Name)
+	}
+	return s
+}
+
+// tagList are the session's own tags in words.
+func (s RoleSession) tagList() string {
+	if len(s.Tags) == 0 {
+		return "no tags"
+	}
+	keys := make([]string, 0, len(s.Tags))
+	for _, t := range s.Tags {
+		keys = append(keys, t.Key)
+	}
+	slices.Sort(keys)
+	const most = 10
+	if len(keys) > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(keys[:most], ", "), len(keys)-most)
+	}
+	return strings.Join(keys, ", ")
+}
+
+// noTag says why a tag is not in the session, and what would put it there.
+func (s RoleSession) noTag(tag string) (why, fix string) {
+	if s.absent != nil {
+		return s.absent(tag)
+	}
+	if !s.isRole() {
+		return "", "give the user the tag " + tag
+	}
+	return "it has " + s.tagList(), "give the session the tag " + tag
+}
+
+// tag is the session's own tag of this key, which compares in any case.
+func (s RoleSession) tag(key string) (string, bool) {
+	for _, t := range s.Tags {
+		if strings.EqualFold(t.Key, key) {
+			return t.Value, true
+		}
+	}
+	return "", false
+}
+
+func containsFold(keys []string, key string) bool {
+	return slices.ContainsFunc(keys, func(k string) bool { return strings.EqualFold(k, key) })
+}
+
+// ParseCaller is the role, or the user, whose ARN a caller is named by, and the
+// name of its session: an ARN of a session says both. An ARN that is neither
+// stays as it is.
+func ParseCaller(given Role) (Role, string) {
+	parts := strings.SplitN(given.ARN, ":", 6)
+	if len(parts) != 6 {
+		return given, ""
+	}
+	if rest, ok := strings.CutPrefix(parts[5], "assumed-role/"); ok {
+		role, name, _ := strings.Cut(rest, "/")
+		parts[2], parts[5] = "iam", "role/"+role
+		given.ARN = strings.Join(parts, ":")
+		return given, name
+	}
+	return given, ""
+}
+
+// isRole reports whether it is the session of a role, and no user.
+func (s RoleSession) isRole() bool { return strings.Contains(s.Role.ARN, ":role/") }
+
+// account is the account of an ARN, or empty.
+func account(arn string) string {
+	if parts := strings.SplitN(arn, ":", 6); len(parts) == 6 {
+		return parts[4]
+	}
+	return ""
+}
+
+// principal is the session as policies name it.
+func (s RoleSession) principal() iam.Principal {
+	if !s.isRole() {
+		return iam.User(s.Role.ARN, s.Role.ID)
+	}
+	p := iam.RoleSession(s.Role.ARN, s.Name, s.Role.ID)
+	if s.Name == "" { // the ARN of the session is not known, so nothing names it
+		p.AWS = slices.DeleteFunc(p.AWS, isSession)
+	}
+	return p
+}
+
+func isSession(arn string) bool { return strings.Contains(arn, ":assumed-role/") }
+
+// context are the condition keys that say who the session is, in every request
+// that it makes.
+func (s RoleSession) context(now time.Time) iam.Context {
+	var ctx iam.Context
+	set := func(key, value string) {
+		if value != "" {
+			ctx.Set(key, value)
+		}
+	}
+	set("aws:PrincipalArn", s.Role.ARN)
+	set("aws:PrincipalAccount", account(s.Role.ARN))
+	kind, id := "User", s.Role.ID
+	if s.isRole() {
+		if kind = "AssumedRole"; id != "" {
+			id += ":" + s.Name
+		}
+	}
+	set("aws:PrincipalType", kind)
+	set("aws:userid", id)
+	set("aws:SourceIdentity", s.SourceIdentity)
+	set("aws:FederatedProvider", s.Provider)
+	ctx.Set("aws:PrincipalIsAWSService", "false")
+	ctx.Set("aws:ViaAWSService", "false")
+	ctx.Set("aws:SecureTransport", "true")
+	// A session tag takes the place of the role's own tag of that key.
+	for key, value := range s.Role.Tags {
+		if _, own := s.tag(key); !own {
+			ctx.Set("aws:PrincipalTag/"+key, value)
+		}
+	}
+	for _, t := range s.Tags {
+		ctx.Set("aws:PrincipalTag/"+t.Key, t.Value)
+	}
+	if !now.IsZero() {
+		ctx.Set("aws:CurrentTime", now.UTC().Format("2006-01-02T15:04:05Z"))
+		ctx.Set("aws:EpochTime", strconv.FormatInt(now.Unix(), 10))
+	}
+	return ctx
+}

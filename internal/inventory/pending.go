@@ -1,0 +1,21 @@
+package inventory
+
+import (
+	"github.com/stint-dev/stint/internal/source"
+	"path/filepath"
+	"strings"
+)
+
+func parseTemplate(name string, data []byte) ([]source.Resource, error) { return nil, nil }
+
+func (r *reader) plan(name string, data []byte) { r.ours(name) }
+
+type folder struct{ scope *scope }
+
+func (r *reader) terraformFile(name string, data []byte, named bool) {}
+
+func isVariables(name string) bool {
+	base := filepath.Base(name)
+	return base == "terraform.tfvars" || strings.HasSuffix(base, ".auto.tfvars")
+}
+func isHCL(data []byte) bool { return false }

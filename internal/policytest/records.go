@@ -1,0 +1,133 @@
+package policytest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/stint-dev/stint/internal/audit"
+	"github.com/stint-dev/stint/internal/inventory"
+	"github.com/stint-dev/stint/internal/strictjson"
+)
+
+// MaxKnown is how many distinct jobs of an audit log are compared.
+const MaxKnown = 100_000
+
+// perRun are the claims in which two runs of one job differ. Jobs that differ
+// in nothing else are one.
+var perRun = []string{
+	"jti", "iat", "nbf", "exp",
+	"run_id", "run_number", "run_attempt", "check_run_id", "sha", "workflow_sha", "job_workflow_sha", // GitHub
+	"pipeline_id", "job_id", "runner_id", "ci_config_sha", // GitLab
+	"build_number", "build_id", "build_commit", "agent_id", // Buildkite
+}
+
+// perRunSubject are the issuers whose subject holds the commit.
+var perRunSubject = []string{"https://agent.buildkite.com"}
+
+// Log collects the distinct jobs of an audit log. The zero Log is empty.
+type Log struct {
+	jobs  map[string]*Known
+	order []string
+	// Without counts the records of our jobs that keep no claims; those of
+	// strangers are not counted.
+	Without int
+}
+
+// Add adds the job of a record. A caller whom no issuer vouches for is no job
+// of ours.
+func (l *Log) Add(r *audit.Record) error {
+	if !r.Caller.Verified {
+		return nil
+	}
+	if len(r.Caller.Claims) == 0 {
+		l.Without++
+		return nil
+	}
+	claims, err := strictjson.Object(r.Caller.Claims)
+	if err != nil {
+		return fmt.Errorf("record %s: reading its claims: %w", r.ID, err)
+	}
+	key, err := jobKey(claims)
+	if err != nil {
+		return fmt.Errorf("record %s: %w", r.ID, err)
+	}
+	j, known := l.jobs[key]
+	if !known {
+		if len(l.order) == MaxKnown {
+			return fmt.Errorf("expected at most %d distinct jobs, found more: take a shorter time with --since", MaxKnown)
+		}
+		j = &Known{Name: jobName(r.Caller)}
+		if l.jobs == nil {
+			l.jobs = map[string]*Known{}
+		}
+		l.jobs[key] = j
+		l.order = append(l.order, key)
+	}
+	j.Count++
+	j.Claims = claims
+	if role := r.Asked.Role; role != "" && !slices.Contains(j.Roles, role) && len(j.Roles) < 100 {
+		j.Roles = append(j.Roles, role)
+	}
+	return nil
+}
+
+// Jobs are the distinct jobs, in the order in which they first stood in the log.
+func (l *Log) Jobs() []Known {
+	out := make([]Known, 0, len(l.order))
+	for _, key := range l.order {
+		out = append(out, *l.jobs[key])
+	}
+	return out
+}
+
+func jobKey(claims map[string]any) (string, error) {
+	same := make(map[string]any, len(claims))
+	for name, v := range claims {
+		if !slices.Contains(perRun, name) {
+			same[name] = v
+		}
+	}
+	if iss, _ := claims["iss"].(string); slices.Contains(perRunSubject, iss) {
+		delete(same, "sub")
+	}
+	key, err := json.Marshal(same) // sorted by name
+	return string(key), err
+}
+
+// jobName says in a few words which job it is.
+func jobName(c audit.Caller) string {
+	parts := []string{}
+	for _, s := range []string{c.Repository, c.Ref, c.Environment, c.Event} {
+		if s != "" {
+			parts = append(parts, s)
+		}
+	}
+	if len(parts) == 0 {
+		return c.Subject
+	}
+	return strings.Join(parts, " ")
+}
+
+// OpenSide reads a configuration, roles with trust policies, or a folder with
+// both.
+func OpenSide(path string) (*Side, error) {
+	inv := inventory.Load(path)
+	if len(inv.Problems) > 0 {
+		return nil, errors.Join(inv.Problems...)
+	}
+	s := &Side{Name: path, Roles: inv.Roles}
+	switch {
+	case len(inv.Configs) > 1:
+		return nil, fmt.Errorf("%s: expected one configuration of a broker, found %d", path, len(inv.Configs))
+	case len(inv.Configs) == 1:
+		if err := s.configure(inv.Configs[0].File); err != nil {
+			return nil, err
+		}
+	case len(inv.Roles) == 0:
+		return nil, fmt.Errorf("%s: expected a broker's configuration, roles or trust policies, found none", path)
+	}
+	return s, nil
+}

@@ -1,0 +1,250 @@
+package policytest
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stint-dev/stint/iam"
+	"github.com/stint-dev/stint/internal/config"
+	"github.com/stint-dev/stint/internal/explain"
+	"github.com/stint-dev/stint/internal/inventory"
+	"github.com/stint-dev/stint/internal/rules"
+	"github.com/stint-dev/stint/internal/source"
+)
+
+// Side is what jobs are held against: a broker's configuration, roles with
+// their trust policies, or both.
+type Side struct {
+	Name   string
+	Config *config.Config // nil: no broker
+	Rules  *rules.Set     // compiled from Config
+	Roles  []inventory.Role
+}
+
+// Suite is a file of tests with everything that its tests need.
+type Suite struct {
+	File *File
+	Side Side
+	// Claims are the claims of each job, by name.
+	Claims map[string]map[string]any
+	// Policies are the trust policies that tests name, by Test.Policy.
+	Policies map[string]inventory.Role
+}
+
+// Result is what became of one test with one job.
+type Result struct {
+	Test     string   `json:"test"`
+	Job      string   `json:"job"`
+	File     string   `json:"file"`
+	Line     int      `json:"line"`
+	Passed   bool     `json:"passed"`
+	Failures []string `json:"failures,omitempty"` // what was expected and what was found
+	Outcome  Outcome  `json:"outcome"`
+}
+
+// Outcome is what was decided.
+type Outcome struct {
+	Decision string       `json:"decision"`     // allow or deny
+	By       string       `json:"by,omitempty"` // who denied: rules or trust
+	Rule     string       `json:"rule,omitempty"`
+	Reason   string       `json:"reason,omitempty"`
+	Cause    explain.Kind `json:"cause,omitempty"`
+	Session  *Session     `json:"session,omitempty"` // of what the rules granted
+	// Unknown says what had to be known and is not; the decision is then none.
+	Unknown string `json:"unknown,omitempty"`
+	Legs    []Leg  `json:"explanations"`
+}
+
+// Session is what a rule grants.
+type Session struct {
+	Role            string            `json:"role"`
+	Audience        string            `json:"audience"`
+	Subject         string            `json:"subject"`
+	Name            string            `json:"session_name"`
+	Tags            map[string]string `json:"tags,omitempty"`
+	Transitive      []string          `json:"transitive_tags,omitempty"`
+	SourceIdentity  string            `json:"source_identity,omitempty"`
+	DurationSeconds int64             `json:"duration_seconds"`
+}
+
+// Leg is one decision on the way from a job's token to a session.
+type Leg struct {
+	Title string `json:"title"`
+	explain.Explanation
+}
+
+// Run runs every test with every job of it. now is the time of requests whose
+// test gives none.
+func (s *Suite) Run(now time.Time) []Result {
+	results := []Result{}
+	for _, t := range s.File.Tests {
+		for _, job := range t.Jobs {
+			out := s.decide(t, s.Claims[job], now)
+			r := Result{Test: t.Name, Job: job, File: t.Position.File, Line: t.Position.Line, Outcome: out, Failures: t.Expect.compare(out)}
+			r.Passed = len(r.Failures) == 0
+			results = append(results, r)
+		}
+	}
+	return results
+}
+
+func (s *Suite) decide(t Test, claims map[string]any, now time.Time) Outcome {
+	if !t.Time.IsZero() {
+		now = t.Time
+	}
+	if t.Policy == "" {
+		return s.Side.decide(claims, rules.Request{Role: t.Role, Audience: t.Audience, Duration: t.Duration, Time: now})
+	}
+	role := s.Policies[t.Policy]
+	call := iam.WebIdentityCall{RoleSessionName: cmp.Or(t.SessionName, "stint-test"), Provider: t.Provider, Time: now}
+	call.Audience = t.Audience
+	out := Outcome{Decision: Deny}
+	out.trust(role, t.Policy, withAudience(claims, cmp.Or(t.Audience, "sts.amazonaws.com")), call)
+	return out
+}
+
+// decide holds a job against the rules, and what they grant against the trust
+// policy of the role, where that is known.
+func (s *Side) decide(claims map[string]any, req rules.Request) Outcome {
+	out := Outcome{Decision: Deny}
+	claims = withAudience(claims, s.audience(claims))
+	x, d := explain.Rules(s.Config, s.Rules, claims, req)
+	out.Legs = append(out.Legs, Leg{"rules of " + s.Config.File(), x})
+	g, granted := d.Grant()
+	out.Rule = d.Rule
+	if !granted {
+		out.By, out.Reason, out.Cause = ByRules, string(d.Reason), x.Kind
+		return out
+	}
+	out.Session = sessionOf(g)
+	role, known := s.role(g.Role())
+	if !known {
+		out.Decision = Allow
+		return out
+	}
+	if role.MaxSession > 0 {
+		if x, refused := explain.TooLong(g.Session().Duration, role.MaxSession); refused {
+			out.By, out.Cause = ByTrust, x.Kind
+			out.Legs = append(out.Legs, Leg{"limits of the role " + g.Role(), x})
+			return out
+		}
+	}
+	out.trust(role, g.Role(), explain.StintToken(s.Config.Issuer, g), iam.WebIdentityCall{RoleARN: g.Role(), RoleSessionName: g.Session().Name, Time: req.Time})
+	return out
+}
+
+// trust holds a token against a role's trust policy.
+func (out *Outcome) trust(role inventory.Role, name string, claims map[string]any, call iam.WebIdentityCall) {
+	call, unknown := webIdentity(role, claims, call)
+	if unknown != "" {
+		out.Unknown, out.By = unknown, ByTrust
+		return
+	}
+	x := explain.WebIdentity(role.Trust.Full, call)
+	out.Legs = append(out.Legs, Leg{"trust policy of " + name, x})
+	if x.Decision == explain.Allowed {
+		out.Decision = Allow
+		return
+	}
+	out.By, out.Cause = ByTrust, x.Kind
+}
+
+// webIdentity fills in a call with what a role and a token say. unknown says
+// what would have to be known and is not.
+func webIdentity(role inventory.Role, claims map[string]any, call iam.WebIdentityCall) (_ iam.WebIdentityCall, unknown string) {
+	switch {
+	case role.Trust == nil:
+		return call, "the role has no trust policy that is known"
+	case role.Trust.Err != nil:
+		return call, "AWS would refuse the trust policy: " + role.Trust.Err.Error()
+	case role.Trust.Full == nil:
+		return call, "not everything in the trust policy is known before it is deployed: " + strings.Join(role.Trust.Node.Unknowns(), ", ")
+	}
+	carried, err := explain.ReadToken(claims)
+	if err != nil {
+		return call, "AWS STS refuses such a token: " + err.Error()
+	}
+	if arn, ok := role.ARN.Known(); ok && call.RoleARN == "" {
+		call.RoleARN = arn
+	}
+	call.RoleTags = map[string]string{}
+	for _, t := range role.Tags {
+		k, known := t.Key.Known()
+		v, also := t.Value.Known()
+		if !known || !also {
+			return call, fmt.Sprintf("the role's tag %s is %s", t.Key, t.Value)
+		}
+		call.RoleTags[k] = v
+	}
+	call.Claims = claims
+	call.Issuer, _ = claims["iss"].(string)
+	call.Tags, call.TransitiveTagKeys, call.SourceIdentity = carried.Tags, carried.Transitive, carried.SourceIdentity
+	call.RolesClaim = carried.Limited && (call.RoleARN == "" || slices.Contains(carried.Roles, call.RoleARN))
+	if call.Provider == "" {
+		call.Provider = explain.Provider(role.Trust.Full, call.RoleARN, call.Issuer)
+	}
+	if call.Provider == "" {
+		return call, "the trust policy names no provider, so the role's account is not known; name the provider in the test"
+	}
+	return call, ""
+}
+
+// role is the role of this ARN. A role whose file says no account is that of
+// any account by its name.
+func (s *Side) role(arn string) (inventory.Role, bool) {
+	var byName []inventory.Role
+	for _, r := range s.Roles {
+		if r.ARN.Equals(arn) == source.Yes {
+			return r, true
+		}
+		account := ""
+		if parts := strings.SplitN(arn, ":", 6); len(parts) == 6 {
+			account = parts[4]
+		}
+		name, known := r.Name.Known()
+		_, hasARN := r.ARN.Known()
+		if known && name != "" && (!hasARN || r.ARN.String() == "") && name == arn[strings.LastIndexByte(arn, '/')+1:] && (r.AccountID == "" || r.AccountID == account) {
+			byName = append(byName, r)
+		}
+	}
+	if len(byName) == 1 {
+		return byName[0], true
+	}
+	return inventory.Role{}, false
+}
+
+// audience is what a token of these claims asks the CI system for.
+func (s *Side) audience(claims map[string]any) string {
+	for _, i := range s.Config.Issuers {
+		if i.URL == claims["iss"] && len(i.Audiences) > 0 {
+			return i.Audiences[0]
+		}
+	}
+	return s.Config.Issuer
+}
+
+// withAudience are the claims with an audience, where they have none.
+func withAudience(claims map[string]any, audience string) map[string]any {
+	if _, has := claims["aud"]; has {
+		return claims
+	}
+	claims = maps.Clone(claims)
+	claims["aud"] = audience
+	return claims
+}
+
+func sessionOf(g rules.Grant) *Session {
+	s := g.Session()
+	out := &Session{
+		Role: g.Role(), Audience: g.Audience(), Subject: g.Subject(), Name: s.Name, Tags: map[string]string{},
+		Transitive: s.Transitive, SourceIdentity: s.SourceIdentity, DurationSeconds: int64(s.Duration / time.Second),
+	}
+	for _, t := range s.Tags {
+		out.Tags[t.Key] = t.Value
+	}
+	return out
+}
