@@ -17,6 +17,7 @@ type explainFlags struct {
 	claims, token              string
 	from, fromRole             string
 	fromIdentity               []string
+	fromBoundary               string
 	session                    bool
 	sessionTags, sessionTrans  []string
 	sessionIdentity            string
@@ -111,6 +112,7 @@ Exit codes: 0 allowed, 1 broken input, 2 wrong usage, 3 denied.`,
 	fl.StringVar(&f.fromRole, "from-role", "", "the role whose session calls, in a `file` as for --role, instead of a token")
 	fl.StringVar(&f.from, "from", "", "the `ARN` of the role, session or user that calls, instead of a token")
 	fl.StringArrayVar(&f.fromIdentity, "from-identity", nil, "an identity policy of who assumes the role, in a `file`; repeatable")
+	fl.StringVar(&f.fromBoundary, "from-boundary", "", "the permissions boundary of who assumes the role, in a `file`")
 	fl.BoolVar(&f.session, "session", false, "take the session of --role as given: no token, and the trust policy is not asked; --session-tag without a caller means it too")
 	fl.StringArrayVar(&f.sessionTags, "session-tag", nil, "a tag `KEY=VALUE` that the session of --from-role, --from or --session carries; repeatable")
 	fl.StringArrayVar(&f.sessionTrans, "session-transitive", nil, "the `key` of such a tag that role chaining inherits; repeatable")
@@ -205,7 +207,8 @@ func (f *explainFlags) checkWhereFlagsGo() error {
 			return usagef("with --rules the session is what the rule makes of it")("%s does not go with --rules", name)
 		}
 	}
-	if name := set(map[string]bool{"--external-id": f.externalID != "", "--duration": f.duration != 0, "--from-identity": len(f.fromIdentity) > 0}); name != "" && !f.assumes() {
+	if name := set(map[string]bool{"--external-id": f.externalID != "", "--duration": f.duration != 0, "--from-identity": len(f.fromIdentity) > 0,
+		"--from-boundary": f.fromBoundary != ""}); name != "" && !f.assumes() {
 		return usagef("it is of a chained call: --chain, --from-role or --from")("%s has no call to go with", name)
 	}
 	if name := set(map[string]bool{"--session-tag": len(f.sessionTags) > 0, "--session-transitive": len(f.sessionTrans) > 0,

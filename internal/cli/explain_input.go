@@ -221,6 +221,7 @@ type policyFiles struct {
 	caller             explain.Role
 	chain              roles.Role
 	fromIdentity       []explain.Document
+	fromBoundary       []explain.Document
 	identity, session  []explain.Document
 	boundary, resource []explain.Document
 }
@@ -233,7 +234,7 @@ func (f *explainFlags) readFiles() (policyFiles, error) {
 		into  *[]explain.Document
 	}{
 		{f.fromIdentity, &p.fromIdentity}, {f.identity, &p.identity}, {f.sessionPolicy, &p.session},
-		{nonEmpty(f.boundary), &p.boundary}, {nonEmpty(f.resourcePolicy), &p.resource},
+		{nonEmpty(f.fromBoundary), &p.fromBoundary}, {nonEmpty(f.boundary), &p.boundary}, {nonEmpty(f.resourcePolicy), &p.resource},
 	} {
 		for _, name := range read.names {
 			policy, err := readPolicyFile(name)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/stint-dev/stint/iam"
 	"github.com/stint-dev/stint/internal/explain"
 )
 
@@ -38,6 +39,9 @@ func explanationText(way []leg) string {
 			b.WriteByte('\n')
 		}
 		fmt.Fprintf(&b, "%s %s by the %s\n", strings.ToUpper(l.Decision), l.Action, l.title)
+		if len(l.Layers) > 1 {
+			fmt.Fprintf(&b, "asked: %s\n", layersText(l.Layers))
+		}
 		if l.Closest >= 0 && l.Closest < len(l.Statements) {
 			showStatement(&b, l.Statements[l.Closest])
 		}
@@ -49,6 +53,20 @@ func explanationText(way []leg) string {
 		}
 	}
 	return b.String()
+}
+
+// layersText is what each of several policies says.
+func layersText(layers []explain.Layer) string {
+	said := map[string]string{iam.Allow.String(): "allows", iam.ExplicitDeny.String(): "denies"}
+	all := make([]string, 0, len(layers))
+	for _, l := range layers {
+		verdict := said[l.Decision]
+		if verdict == "" {
+			verdict = "does not allow"
+		}
+		all = append(all, printable(strings.Join(strings.Fields(l.Kind+" "+l.Name), " "))+" "+verdict)
+	}
+	return strings.Join(all, ", ")
 }
 
 // steps are the causes one by one, also where there is a single one.

@@ -28,7 +28,7 @@ type walk struct {
 	grant   rules.Grant
 	granted bool
 
-	session explain.RoleSession // of the last role that was assumed
+	session explain.Caller // of the last role that was assumed
 }
 
 // run explains each decision on the way, and stops after a denial.
@@ -175,8 +175,8 @@ func tagsOf(flags []string) []iam.Tag {
 }
 
 // givenSession is a session as the flags describe it.
-func (w *walk) givenSession(role explain.Role) explain.RoleSession {
-	s := explain.RoleSession{Role: role, Tags: tagsOf(w.sessionTags), Transitive: w.sessionTrans, SourceIdentity: w.sessionIdentity}
+func (w *walk) givenSession(role explain.Role) explain.Caller {
+	s := explain.Caller{Role: role, Tags: tagsOf(w.sessionTags), Transitive: w.sessionTrans, SourceIdentity: w.sessionIdentity}
 	s.Role, s.Name = explain.ParseCaller(role)
 	if w.explainFlags.session {
 		s.Name = first(w.sessionName, s.Name)
@@ -193,9 +193,9 @@ func (w *walk) assumeNext(files policyFiles) error {
 	return w.assume(w.session, files, "trust policy "+printable(w.chain), r.Trust, explain.Role{ARN: r.ARN, ID: r.ID, Tags: r.Tags}, r.MaxSessionDuration)
 }
 
-func (w *walk) assume(caller explain.RoleSession, files policyFiles, title string, trust *iam.Policy, target explain.Role, most time.Duration) error {
+func (w *walk) assume(caller explain.Caller, files policyFiles, title string, trust *iam.Policy, target explain.Role, most time.Duration) error {
 	x, session := explain.AssumeRole(trust, explain.AssumeRoleCall{
-		Caller: caller, Identity: files.fromIdentity, Role: target, MaxSession: most,
+		Caller: caller, Identity: files.fromIdentity, Boundary: files.fromBoundary, Role: target, MaxSession: most,
 		SessionName: w.sessionName, ExternalID: w.externalID, Tags: tagsOf(w.tags), Transitive: w.transitive,
 		SourceIdentity: w.sourceIdentity, Duration: w.duration, Time: w.now,
 	})

@@ -147,7 +147,7 @@ func (f *lintFlags) list(e *Env, paths []string) error {
 }
 
 func (f *lintFlags) run(e *Env, paths []string) error {
-	settings, folder, err := f.settings()
+	settings, folder, err := f.settings(e)
 	if err != nil {
 		return err
 	}
@@ -192,15 +192,13 @@ func known(inv *inventory.Inventory, paths []string) error {
 
 func printProblems(e *Env, inv *inventory.Inventory) {
 	for _, err := range inv.Problems {
-		for line := range strings.Lines(err.Error()) {
-			printError(e.Stderr, printable(strings.TrimRight(line, "\r\n")), "")
-		}
+		printLines(e, err, "")
 	}
 }
 
 // settings reads the configuration of the linter, and says which folder its
 // paths are relative to.
-func (f *lintFlags) settings() (*lint.Settings, string, error) {
+func (f *lintFlags) settings(e *Env) (*lint.Settings, string, error) {
 	name := first(f.config, defaultLintConfig)
 	data, err := config.ReadFile(name, 1<<20)
 	if f.config == "" && errors.Is(err, fs.ErrNotExist) {
@@ -211,14 +209,22 @@ func (f *lintFlags) settings() (*lint.Settings, string, error) {
 	}
 	settings, err := lint.ParseSettings(name, data)
 	if err != nil {
-		return nil, "", failf("docs/lint/README.md shows an example", "%s", printableLines(err.Error()))
+		printLines(e, err, "docs/lint/README.md shows an example")
+		return nil, "", exitStatus(exitFailed)
 	}
 	return settings, filepath.Dir(name), nil
 }
 
-func printableLines(s string) string {
-	lines := strings.Split(s, "\n")
-	return strings.Join(printableAll(lines), "\nerror: ")
+// printLines prints an error that may be several, a line each.
+func printLines(e *Env, err error, hint string) {
+	lines := strings.Split(err.Error(), "\n")
+	for i, line := range lines {
+		if i < len(lines)-1 {
+			printError(e.Stderr, printable(line), "")
+		} else {
+			printError(e.Stderr, printable(line), hint)
+		}
+	}
 }
 
 func (f *lintFlags) print(e *Env, r lint.Report, files *contents) error {

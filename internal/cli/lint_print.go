@@ -87,6 +87,9 @@ func where(p source.Position) string {
 	if strings.HasPrefix(p.File, "::") {
 		p.File = "./" + p.File
 	}
+	if p.Line == 0 {
+		return p.File
+	}
 	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
 }
 

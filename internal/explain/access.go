@@ -28,7 +28,7 @@ type Layer struct {
 
 // Access is something that a session asks for, and the policies that apply.
 type Access struct {
-	Session         RoleSession
+	Session         Caller
 	Action          string              // such as s3:PutObject
 	Resource        string              // its ARN
 	ResourceAccount string              // empty: the one in Resource, or else the session's
@@ -96,7 +96,7 @@ func (l layer) speak() string {
 // checked is a request with its layers.
 type checked struct {
 	request iam.Request // without IdentityPolicy
-	session RoleSession
+	session Caller
 	owner   string
 	layers  []layer
 	cross   bool // the resource is another account's

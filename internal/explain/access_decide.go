@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/stint-dev/stint/iam"
@@ -97,24 +98,18 @@ func (c checked) isKey() bool {
 // namesSession reports whether the resource's policy allows the very session,
 // which no boundary and no session policy limits unless it denies.
 func (c checked) namesSession(l layer) bool {
-	arn := ""
-	for _, name := range c.request.Principal.AWS {
-		if isSession(name) {
-			arn = name
-		}
-	}
-	for _, d := range l.documents {
-		for _, s := range c.evaluate(l, d.Policy).Statements {
-			principal := d.Policy.Statements[s.Index].Principal
-			if !s.Matched || s.Effect != iam.EffectAllow || principal == nil {
-				continue
-			}
-			for _, v := range principal.AWS {
-				if v.Text == arn && arn != "" {
-					return true
-				}
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(l.documents, func(d Document) bool {
+		return namesSession(d.Policy, c.evaluate(l, d.Policy), c.request.Principal)
+	})
+}
+
+// namesSession reports whether a statement that allows names the caller's very
+// session, and not only its role or its account.
+func namesSession(p *iam.Policy, r iam.Result, caller iam.Principal) bool {
+	return slices.ContainsFunc(r.Statements, func(s iam.StatementResult) bool {
+		from := p.Statements[s.Index].Principal
+		return s.Matched && s.Effect == iam.EffectAllow && from != nil && slices.ContainsFunc(from.AWS, func(v iam.Value) bool {
+			return isSession(v.Text) && slices.Contains(caller.AWS, v.Text)
+		})
+	})
 }

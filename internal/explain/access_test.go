@@ -192,7 +192,7 @@ func TestWhyNoTag(t *testing.T) {
 	token := explain.TokenSession(explain.Role{ARN: roleA}, call)
 	_, next := explain.AssumeRole(parse(t, trustRole(roleA, `"sts:*"`, `{}`)), chained(func(c *explain.AssumeRoleCall) { c.Caller = token }))
 	for _, tt := range []struct {
-		session         explain.RoleSession
+		session         explain.Caller
 		tag, cause, fix string
 	}{
 		{token, "project", "the token carries env, repository", "have the issuer put the tag project into the token"},
@@ -201,7 +201,7 @@ func TestWhyNoTag(t *testing.T) {
 		{token.Given(cfg, g), "branch", "the rule deploy makes it of the claim base_ref, which the job's token does not have", "run the job where its token has the claim base_ref"},
 		{next, "env", "the session of ci had env = prod, and only transitive tags go on", "make the tag env transitive"},
 		{next, "project", "the call passed none", "pass the tag project in the call of sts:AssumeRole"},
-		{explain.RoleSession{Role: explain.Role{ARN: roleA}, Name: "x"}, "project", "it has no tags", "give the session the tag project"},
+		{explain.Caller{Role: explain.Role{ARN: roleA}, Name: "x"}, "project", "it has no tags", "give the session the tag project"},
 	} {
 		x := explain.Action(explain.Access{Session: tt.session, Action: "s3:PutObject", Resource: object,
 			Identity: documents(t, `{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"StringEquals": {"aws:PrincipalTag/`+tt.tag+`": "x"}}}]}`)})

@@ -17,8 +17,9 @@ type Document struct {
 
 // AssumeRoleCall is a call of sts:AssumeRole.
 type AssumeRoleCall struct {
-	Caller   RoleSession
+	Caller   Caller
 	Identity []Document // the caller's identity policies
+	Boundary []Document // the caller's permissions boundary, one at most
 	Role     Role       // that is assumed
 
 	SessionName    string
@@ -38,7 +39,7 @@ const maxChained = time.Hour
 // AssumeRole explains what the trust policy of a role, and the caller's own
 // policies where they count, make of a call of sts:AssumeRole. The session is
 // what it makes, also where it is denied.
-func AssumeRole(trust *iam.Policy, call AssumeRoleCall) (Explanation, RoleSession) {
+func AssumeRole(trust *iam.Policy, call AssumeRoleCall) (Explanation, Caller) {
 	session := call.session()
 	if x, refused := call.refused(); refused {
 		return x, session
@@ -57,8 +58,8 @@ func AssumeRole(trust *iam.Policy, call AssumeRoleCall) (Explanation, RoleSessio
 
 // session is what the call makes: the tags that it passes and those that the
 // caller's session hands on.
-func (c AssumeRoleCall) session() RoleSession {
-	s := RoleSession{Role: c.Role, Name: c.SessionName, Tags: slices.Clone(c.Tags), Transitive: slices.Clone(c.Transitive),
+func (c AssumeRoleCall) session() Caller {
+	s := Caller{Role: c.Role, Name: c.SessionName, Tags: slices.Clone(c.Tags), Transitive: slices.Clone(c.Transitive),
 		SourceIdentity: first(c.SourceIdentity, c.Caller.SourceIdentity)}
 	for _, t := range c.Caller.Tags {
 		if containsFold(c.Caller.Transitive, t.Key) {
@@ -196,6 +197,11 @@ func (c AssumeRoleCall) callersSide(e *evaluation) (Explanation, bool) {
 		})
 		l := layer{kind: LayerIdentity, documents: c.Identity, must: other || !direct}
 		if x, denied := e.behind(l, trusted.Action); denied {
+			return x, true
+		}
+		// A boundary does not limit what a policy gives the very session.
+		limits := len(c.Boundary) > 0 && (other || !direct || !namesSession(e.policy, trusted, e.request.Principal))
+		if x, denied := e.behind(layer{kind: LayerBoundary, documents: c.Boundary, must: limits}, trusted.Action); denied {
 			return x, true
 		}
 	}

@@ -24,7 +24,7 @@ func trustRole(principal, action, conditions string) string {
 // chained is a call of the session of roleA for roleB, with changes.
 func chained(change func(*explain.AssumeRoleCall)) explain.AssumeRoleCall {
 	c := explain.AssumeRoleCall{
-		Caller: explain.RoleSession{Role: explain.Role{ARN: roleA, Tags: map[string]string{"team": "platform"}}, Name: "octo-repo-1",
+		Caller: explain.Caller{Role: explain.Role{ARN: roleA, Tags: map[string]string{"team": "platform"}}, Name: "octo-repo-1",
 			Tags: []iam.Tag{{Key: "repository", Value: "octo-org/octo-repo"}, {Key: "env", Value: "prod"}}, Transitive: []string{"repository"}},
 		Role: explain.Role{ARN: roleB}, SessionName: "deploy-1", MaxSession: 12 * time.Hour,
 	}
@@ -115,6 +115,13 @@ func TestAssumeRole(t *testing.T) {
 			identity: []string{`{"Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}, {"Effect": "Deny", "Action": "sts:*", "Resource": "*"}]}`},
 			action:   "sts:AssumeRole", kind: explain.ExplicitDeny, cause: "denies it", suggestion: "remove statement 1"},
 
+		{name: "the caller's boundary", trust: trustRole(roleA, assume, `{}`), call: chained(func(c *explain.AssumeRoleCall) {
+			c.Boundary = documents(t, `{"Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}`)
+		}), action: "sts:AssumeRole", kind: explain.CallerPolicy, cause: "allows sts:AssumeRole", suggestion: "add a statement"},
+		{name: "a boundary does not limit what the very session is given", trust: trustRole("arn:aws:sts::111111111111:assumed-role/ci/octo-repo-1", assume, `{}`), call: chained(func(c *explain.AssumeRoleCall) {
+			c.Boundary = documents(t, `{"Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}`)
+		})},
+
 		{name: "a transitive tag passed again", trust: trustRole(roleA, both, `{}`), call: chained(pass(iam.Tag{Key: "Repository", Value: "octo-org/octo-repo"})),
 			action: "sts:AssumeRole", kind: explain.InheritedTag, cause: "cannot be passed again", suggestion: "leave the tag Repository out", byHand: true},
 		{name: "a source identity that changes", trust: trustRole(roleA, assume, `{}`),
@@ -123,10 +130,10 @@ func TestAssumeRole(t *testing.T) {
 		{name: "longer than an hour", trust: trustRole(roleA, assume, `{}`), call: chained(func(c *explain.AssumeRoleCall) { c.Duration = 2 * time.Hour }),
 			action: "sts:AssumeRole", kind: explain.Session, cause: "at most 1h", suggestion: "1h", byHand: true},
 		{name: "a user may go longer", trust: trustRole("arn:aws:iam::111111111111:user/octo", assume, `{}`), call: chained(func(c *explain.AssumeRoleCall) {
-			c.Duration, c.Caller = 2*time.Hour, explain.RoleSession{Role: explain.Role{ARN: "arn:aws:iam::111111111111:user/octo"}}
+			c.Duration, c.Caller = 2*time.Hour, explain.Caller{Role: explain.Role{ARN: "arn:aws:iam::111111111111:user/octo"}}
 		})},
 		{name: "longer than the role", trust: trustRole("arn:aws:iam::111111111111:user/octo", assume, `{}`), call: chained(func(c *explain.AssumeRoleCall) {
-			c.Duration, c.MaxSession, c.Caller = 2*time.Hour, time.Hour, explain.RoleSession{Role: explain.Role{ARN: "arn:aws:iam::111111111111:user/octo"}}
+			c.Duration, c.MaxSession, c.Caller = 2*time.Hour, time.Hour, explain.Caller{Role: explain.Role{ARN: "arn:aws:iam::111111111111:user/octo"}}
 		}), action: "sts:AssumeRole", kind: explain.Session, cause: "MaxSessionDuration", suggestion: "at most 1h", byHand: true},
 		{name: "a session name outside the limits", trust: trustRole(roleA, assume, `{}`), call: chained(func(c *explain.AssumeRoleCall) { c.SessionName = "a b" }),
 			action: "sts:AssumeRole", kind: explain.SessionName, cause: "outside the limits", suggestion: "a-b", byHand: true},
@@ -157,7 +164,13 @@ func TestAssumeRole(t *testing.T) {
 			}
 			// The change lets the caller in: in the trust policy, or in the
 			// caller's own where that denied.
-			if x.Layer == explain.LayerIdentity {
+			if x.Layer == explain.LayerBoundary {
+				changed, err := explain.Apply(tt.call.Boundary[0].Policy, x.Edits)
+				if err != nil {
+					t.Fatal(err)
+				}
+				tt.call.Boundary[0].Policy = changed
+			} else if x.Layer == explain.LayerIdentity {
 				changed, err := explain.Apply(tt.call.Identity[0].Policy, x.Edits)
 				if err != nil {
 					t.Fatal(err)

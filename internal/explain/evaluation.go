@@ -14,13 +14,13 @@ type evaluation struct {
 	request  iam.Request // without its action
 	host     string      // the token's issuer as it stands in condition keys; empty without a token
 	claims   map[string]any
-	tags     []iam.Tag    // that the call passes
-	carrier  string       // who brings the tags: "the token carries"
-	first    string       // the action that the call is about; the others go with it
-	session  *RoleSession // that calls; nil where nobody has credentials yet
-	owner    string       // how the session is spoken of
-	access   bool         // a request to a resource, and no call that assumes a role
-	document string       // the name of the policy, where there are several
+	tags     []iam.Tag // that the call passes
+	carrier  string    // who brings the tags: "the token carries"
+	first    string    // the action that the call is about; the others go with it
+	session  *Caller   // that calls; nil where nobody has credentials yet
+	owner    string    // how the session is spoken of
+	access   bool      // a request to a resource, and no call that assumes a role
+	document string    // the name of the policy, where there are several
 	// decide is the whole call, with another policy in the place of this one.
 	decide func(*iam.Policy) outcome
 }

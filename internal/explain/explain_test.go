@@ -196,6 +196,10 @@ func TestCauses(t *testing.T) {
 			kind: explain.MissingSourceIdentity, cause: "source identity", suggestion: `"sts:SetSourceIdentity"`, caller: "send no", warns: true,
 		},
 		{
+			name: "the caller's own tags where there is no AWS caller yet", policy: tagged(`"StringLike": {"aws:PrincipalTag/env": "prod"}`), call: withTags,
+			kind: explain.AbsentKey, cause: "a tag that the token carries is aws:RequestTag", suggestion: "test aws:RequestTag/env instead",
+		},
+		{
 			name: "another tag's value", policy: tagged(`"StringLike": {"aws:RequestTag/env": "staging"}`), call: withTags,
 			kind: explain.Tags, cause: `and the token carries "prod"`, suggestion: `"prod"`, warns: true,
 		},

@@ -23,6 +23,7 @@ func FuzzSuggestion(f *testing.F) {
 		f.Add(s, s, uint8(2), uint8(3))
 		f.Add(s, "repo:octo-org@65/octo-repo@74:pull_request", uint8(3), uint8(12))
 	}
+	f.Add("${X}", "", uint8(1), uint8(3))
 	operators := []string{"StringEquals", "StringLike", "StringNotEquals", "StringNotLike", "StringEqualsIgnoreCase", "ArnLike", "NumericEquals", "Bool", "StringEqualsIfExists", "ForAllValues:StringLike", "ForAnyValue:StringEquals"}
 	keys := []string{github + ":sub", github + ":aud", github + ":event_name", github + ":environment", "sts:RoleSessionName", github + ":repositry", "gitlab.com:sub"}
 	f.Fuzz(func(t *testing.T, want, got string, operator, shape uint8) {

@@ -70,7 +70,9 @@ func sessionTag(m *miss) *finding {
 			continue
 		}
 		f := m.e.noValue(keys[0])
-		f.policy = fmt.Sprintf("give ${%s} a default in %s", keys[0], m.where())
+		f.policy = fmt.Sprintf("give ${%s} a default in %s, or remove the condition", keys[0], m.where())
+		f.edits = []Edit{m.edit(RemoveCondition, "", "")}
+		f.warning = "without the condition everybody gets in who meets the others"
 		if m.isText() && m.got != "" {
 			f.policy = fmt.Sprintf("add %q to %s", escape(m.e.policy, m.source.Test, m.got), m.where())
 			f.edits = m.add(m.got)
@@ -109,7 +111,7 @@ func (e *evaluation) noTag(name string) *finding {
 // tags in a web identity call: those of the token are aws:RequestTag there.
 func (m *miss) requestTagInstead(f *finding, name string) {
 	f.kind = AbsentKey
-	f.cause = fmt.Sprintf("a web identity call has no AWS principal yet, so %s is never there; the tags that the token carries are aws:RequestTag", m.result.Key)
+	f.cause = fmt.Sprintf("a web identity call has no AWS principal yet, so %s is never there; a tag that the token carries is aws:RequestTag", m.result.Key)
 	f.caller = ""
 	key := "aws:RequestTag/" + name
 	if values, _ := m.e.request.Context.Get(key); len(values) == 1 {

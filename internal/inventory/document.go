@@ -2,10 +2,12 @@ package inventory
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/stint-dev/stint/internal/source"
+	"github.com/stint-dev/stint/internal/source/cloudformation"
 )
 
 // documentKeys are the keys by which what stands in a JSON or YAML file of data
@@ -15,9 +17,14 @@ var documentKeys = []string{
 	"OpenIDConnectProviderList", "ClientIDList", "claimsMatchingExpression", "value", "properties", "audiences",
 }
 
-// json reads a file that holds JSON values.
+// json reads a file that holds JSON values, or YAML that looks like them.
 func (r *reader) json(name string, data []byte, named bool) {
 	values, err := source.ParseJSON(name, data)
+	if ext := strings.ToLower(filepath.Ext(name)); err != nil && (ext == ".yml" || ext == ".yaml") {
+		if read, yamlErr := parseYAML(name, data); yamlErr == nil {
+			values, err = read, nil
+		}
+	}
 	if err != nil {
 		if named || marked(data) {
 			r.ours(name)
@@ -26,15 +33,23 @@ func (r *reader) json(name string, data []byte, named bool) {
 		return
 	}
 	if len(values) > 0 {
-		switch first := values[0]; {
-		case isTemplate(first):
+		first := values[0]
+		keys := map[string]bool{}
+		for _, f := range first.Fields {
+			keys[f.Name] = true
+		}
+		switch {
+		case cloudformation.Is(first):
 			r.template(name, data)
 			return
 		case isPlan(first):
 			r.plan(name, data)
 			return
-		case first.Get("issuers") != nil && first.Get("rules") != nil:
+		case isConfig(name, keys, false):
 			r.config(name, data)
+			return
+		case isWorkflow(name, keys):
+			r.workflow(name, data, named)
 			return
 		}
 	}
@@ -68,10 +83,9 @@ func (r *reader) yamlDocument(name string, data []byte, named bool) {
 
 func (r *reader) values(name string, values []*source.Node, named bool) {
 	for _, v := range values {
-		if r.document(v) {
+		if r.document(v, named) {
 			r.ours(name)
 		} else if named {
-			r.ours(name)
 			r.wrong(v.Position, "%s, found %s", expected, described(v))
 		}
 	}
@@ -94,20 +108,22 @@ func has(n *source.Node, names ...string) bool {
 	return !slices.ContainsFunc(names, func(name string) bool { return n.Get(name) == nil })
 }
 
-// document reads one value, and reports whether it is of a known kind.
-func (r *reader) document(n *source.Node) bool {
+// document reads one value, and reports whether it is of a known kind. One that
+// only lies in a folder must look more like it: many files have Roles.
+func (r *reader) document(n *source.Node, named bool) bool {
 	if n.Kind == source.KindList {
-		return r.list(n)
+		return r.list(n, named)
 	}
 	if n.Kind != source.KindMap {
 		return false
 	}
+	roles := n.Get("Roles").List()
 	switch {
 	case has(n, "RoleDetailList"), isDetailPolicies(n):
 		r.account(n)
-	case has(n, "Role"):
+	case has(n, "Role") && (named || isRole(n.Get("Role"))):
 		r.role(n.Get("Role"), printed{tags: true})
-	case has(n, "Roles"):
+	case has(n, "Roles") && (named || len(roles) > 0 && isRole(roles[0])):
 		if list := n.Get("Roles"); r.expect(list, "Roles", source.KindList) {
 			for _, item := range list.Items {
 				r.role(item, printed{})
@@ -117,9 +133,9 @@ func (r *reader) document(n *source.Node) bool {
 		r.role(n, printed{})
 	case has(n, "RoleName", "PolicyDocument"):
 		r.rolePolicy(n)
-	case has(n, "PolicyVersion"):
+	case has(n, "PolicyVersion") && (named || n.Get("PolicyVersion").Get("Document") != nil):
 		r.standalone(n.Get("PolicyVersion").Get("Document"))
-	case has(n, "Statement"):
+	case has(n, "Statement") && (named || isPolicy(n)):
 		r.policy(n)
 	case has(n, "OpenIDConnectProviderList"):
 		if list := n.Get("OpenIDConnectProviderList"); r.expect(list, "OpenIDConnectProviderList", source.KindList) {
@@ -139,8 +155,22 @@ func (r *reader) document(n *source.Node) bool {
 	return true
 }
 
+func isRole(n *source.Node) bool {
+	return n.Get("AssumeRolePolicyDocument") != nil || has(n, "RoleName", "Arn")
+}
+
+// isPolicy reports whether an object is a policy document, right or wrong.
+func isPolicy(n *source.Node) bool {
+	if n.Get("Version") != nil {
+		return true
+	}
+	return slices.ContainsFunc(n.Get("Statement").List(), func(s *source.Node) bool {
+		return has(s, "Effect") || has(s, "Action") || has(s, "Principal")
+	})
+}
+
 // list reads a list whose items may each be of a known kind.
-func (r *reader) list(n *source.Node) bool {
+func (r *reader) list(n *source.Node, named bool) bool {
 	if isCredentials(n) {
 		r.azure(n.Items, false)
 		return true
@@ -148,7 +178,7 @@ func (r *reader) list(n *source.Node) bool {
 	found := false
 	for _, item := range n.Items {
 		if item.Kind == source.KindMap {
-			found = r.document(item) || found
+			found = r.document(item, named) || found
 		}
 	}
 	return found
@@ -193,10 +223,14 @@ func (r *reader) bareTrust(address string, n *source.Node) {
 	})
 }
 
+// standalone adds a policy without a role. One that names a principal is a
+// resource's, and of interest only where AWS would refuse it.
 func (r *reader) standalone(n *source.Node) {
-	if p := r.embedded(n, "policy"); p != nil {
-		r.inv.Policies = append(r.inv.Policies, StandalonePolicy{Position: n.Position, Policy: p})
+	p := r.embedded(n, "policy")
+	if p == nil || p.Err == nil && slices.ContainsFunc(p.Statements, func(s Statement) bool { return s.Principal != nil || s.NotPrincipal != nil }) {
+		return
 	}
+	r.inv.Policies = append(r.inv.Policies, StandalonePolicy{Position: n.Position, Policy: p})
 }
 
 // isTrust reports whether a policy is a role's trust policy. What names a

@@ -65,7 +65,8 @@ type AttachedPolicy struct {
 }
 
 // StandalonePolicy is an identity policy that stands alone: which role it
-// belongs to is not known.
+// belongs to is not known. A resource's policy is here only where AWS would
+// refuse it.
 type StandalonePolicy struct {
 	Address  string // as Role.Address; empty for a document alone
 	Position source.Position

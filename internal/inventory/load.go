@@ -85,11 +85,15 @@ func (w *walker) path(name string, named bool, depth int) {
 		return
 	}
 	real, err := w.disk.real(name)
-	if err == nil && w.seen[real] {
+	if err != nil {
+		real = name
+	}
+	if w.seen[real] {
 		return
 	}
 	var info fs.FileInfo
-	if err == nil {
+	if err == nil || named {
+		// What a shell names /dev/fd/63 leads to no name, and is there.
 		info, err = w.disk.stat(name)
 	}
 	if err != nil {

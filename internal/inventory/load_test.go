@@ -219,3 +219,36 @@ func TestBounds(t *testing.T) {
 		t.Errorf("found %d problems", len(inv.Problems))
 	}
 }
+
+// A shell's <(command) is a pipe.
+func TestNamedPipe(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	go func() {
+		fmt.Fprint(w, trust)
+		w.Close()
+	}()
+	if inv := inventory.Load(fmt.Sprintf("/dev/fd/%d", r.Fd())); len(inv.Roles) != 1 {
+		t.Errorf("found %v", summary(inv))
+	}
+}
+
+// What only shares a name with ours is left alone.
+func TestNotOurs(t *testing.T) {
+	for _, data := range []string{
+		`{"Role":"admin"}`, `{"Roles":["admin"]}`, `{"Roles":[]}`, `{"Statement":"x"}`, `{"Statement":[{"Balance":5}]}`,
+		`{"Policies":["a"]}`, `{"value":[]}`, `{"PolicyVersion":"1"}`, `{"issuer":"x","subject":"y"}`, `{"Resources":{"a":{"Type":"x"}}}`,
+	} {
+		if inv := folder(map[string]string{"a.json": data}); len(summary(inv)) > 0 || len(inv.Files) > 0 {
+			t.Errorf("%s: found %v", data, summary(inv))
+		}
+	}
+}
+
+func TestYAMLThatLooksLikeJSON(t *testing.T) {
+	check(t, folder(map[string]string{".github/workflows/a.yml": `{on: push, jobs: {a: {}}}`}), "workflow  token=no on:push [a token=no env= roles=[] uses=]")
+	check(t, folder(map[string]string{".github/workflows/a.yml": `{"on": "push", "jobs": {"a": {}}}`}), "workflow  token=no on:push [a token=no env= roles=[] uses=]")
+}

@@ -1,12 +1,9 @@
 package inventory
 
 import (
-	"github.com/stint-dev/stint/internal/source"
 	"path/filepath"
 	"strings"
 )
-
-func parseTemplate(name string, data []byte) ([]source.Resource, error) { return nil, nil }
 
 func (r *reader) plan(name string, data []byte) { r.ours(name) }
 

@@ -205,19 +205,14 @@ func texts(n *source.Node) (out []source.Text, open bool) {
 	if n == nil {
 		return nil, false
 	}
-	open = n.Open || n.Kind == source.KindUnknown
 	if n.Kind == source.KindUnknown {
 		return nil, true
 	}
 	for _, item := range n.List() {
 		switch item.Kind {
-		case source.KindUnknown:
-			// It may be a string or a list of them.
-			open = true
-			out = append(out, item.Text)
-		case source.KindString, source.KindNumber, source.KindBool:
+		case source.KindUnknown, source.KindString, source.KindNumber, source.KindBool:
 			out = append(out, item.Text)
 		}
 	}
-	return out, open
+	return out, n.Open
 }

@@ -1,32 +1,20 @@
 package inventory
 
 import (
-	"strings"
+	"fmt"
 
 	"github.com/stint-dev/stint/internal/source"
+	"github.com/stint-dev/stint/internal/source/cloudformation"
 )
-
-// isTemplate reports whether a JSON object is a CloudFormation template.
-func isTemplate(n *source.Node) bool {
-	resources := n.Get("Resources")
-	if resources == nil || resources.Kind != source.KindMap {
-		return false
-	}
-	if n.Get("AWSTemplateFormatVersion") != nil || n.Get("Transform") != nil {
-		return true
-	}
-	for _, f := range resources.Fields {
-		if t := f.Value.Get("Type"); t != nil && strings.HasPrefix(t.Text.Prefix(), "AWS::") {
-			return true
-		}
-	}
-	return false
-}
 
 // template reads a CloudFormation or SAM template.
 func (r *reader) template(name string, data []byte) {
 	r.ours(name)
-	resources, err := parseTemplate(name, data)
+	if len(data) > maxYAML {
+		r.problem(&source.Error{Position: source.Position{File: name}, Message: fmt.Sprintf("expected a template of at most %d MiB, found more", maxYAML>>20)})
+		return
+	}
+	resources, err := cloudformation.Parse(name, data)
 	r.problems(err)
 	s := r.scope()
 	for i := range resources {

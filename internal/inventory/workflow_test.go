@@ -76,7 +76,9 @@ jobs:
 
 func TestWorkflowPlaces(t *testing.T) {
 	w := read("w.yml", "on:\n  push:\n  pull_request_target:\npermissions:\n  contents: read\n  id-token: write\njobs:\n  a: {}\n  b:\n    permissions: write-all\n").Workflows[0]
-	at := func(line, column int) source.Position { return source.Position{File: "w.yml", Line: line, Column: column} }
+	at := func(line, column int) source.Position {
+		return source.Position{File: "w.yml", Line: line, Column: column}
+	}
 	for what, c := range map[string][2]source.Position{
 		"trigger":         {w.Triggers[1].Position, at(3, 3)},
 		"job":             {w.Jobs[1].Position, at(9, 3)},

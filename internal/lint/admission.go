@@ -25,6 +25,10 @@ type admission struct {
 	clauses []clause
 	// more says that there may be further conditions or Deny statements.
 	more bool
+	// mistaken says that a condition on a key that AWS does not have keeps
+	// everybody out. That is a mistake, which unknown-key reports, and no
+	// reason to pass over what stands beside it.
+	mistaken bool
 	// denied are subjects that a Deny statement keeps out.
 	denied []subject.Pattern
 }
@@ -52,7 +56,7 @@ func (p *pass) eachAdmission(f func(a *admission)) {
 	p.eachTrust(func(r *inventory.Role, trust *inventory.Policy) {
 		webIdentityStatements(trust, true, func(s *inventory.Statement, certain source.Truth) {
 			list, _ := p.providers(s)
-			for _, v := range list {
+			for _, v := range everyProvider(list, trust) {
 				a := &admission{role: r, trust: trust, statement: s, provider: v, certain: certain}
 				a.more = trust.Open || s.ConditionsOpen || s.Open
 				for i := range s.Conditions {
@@ -63,6 +67,25 @@ func (p *pass) eachAdmission(f func(a *admission)) {
 			}
 		})
 	})
+}
+
+// everyProvider adds, for a statement that is for any provider, those that only
+// other statements of the policy test.
+func everyProvider(list []provider, trust *inventory.Policy) []provider {
+	if !slices.ContainsFunc(list, func(v provider) bool { return v.other }) {
+		return list
+	}
+	var hosts []string
+	for i := range trust.Statements {
+		hosts = append(hosts, keyHosts(&trust.Statements[i])...)
+	}
+	slices.Sort(hosts)
+	for _, host := range slices.Compact(hosts) {
+		if !slices.ContainsFunc(list, func(v provider) bool { return strings.EqualFold(v.Host, host) }) {
+			list = append(list, makeProvider(list[0].Text, host, true))
+		}
+	}
+	return list
 }
 
 // allow adds what a condition of the Allow statement asks for.
@@ -83,7 +106,11 @@ func (a *admission) allow(c *inventory.Condition) {
 		}
 		return
 	case a.absent(c, claim, is):
-		if !holdsAbsent(c) {
+		switch {
+		case holdsAbsent(c):
+		case is == source.Yes:
+			a.mistaken = true
+		default:
 			a.clauses = append(a.clauses, clause{})
 		}
 		return

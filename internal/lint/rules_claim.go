@@ -57,7 +57,7 @@ func userControlledSubject(p *pass) {
 			}
 			bad := source.Yes
 			switch {
-			case len(s.Pairs) > 0 && firstIs(s):
+			case firstIs(s):
 			case s.Owner().Scope == subject.Absent && len(s.Pattern.Unknowns()) > 0:
 				bad = source.Unknown
 			default:
@@ -81,7 +81,7 @@ func userControlledSubject(p *pass) {
 // firstIs reports whether the subject begins with a key that is known, so that
 // the platform can sign it.
 func firstIs(s subject.Subject) bool {
-	return strings.HasPrefix(s.Pattern.Prefix(), s.Pairs[0].Key)
+	return len(s.Pairs) > 0 && strings.HasPrefix(s.Pattern.Prefix(), s.Pairs[0].Key)
 }
 
 // workflows calls f for every job_workflow_ref that the statement asks for, as
@@ -156,7 +156,7 @@ var chosen = map[subject.Platform][]string{
 
 func userControlledClaims(p *pass) {
 	p.eachAdmission(func(a *admission) {
-		if a.provider.Shared != source.Yes {
+		if a.mistaken || a.provider.Shared != source.Yes {
 			return
 		}
 		var first *alternative

@@ -246,7 +246,7 @@ func (p *pass) rolesWrite(b brokerRule) source.Truth {
 // asks of branch, environment and event. An empty ref is the base branch's: a
 // rule that asks for a ref is taken to have chosen its branches.
 func (b brokerRule) meets(event, ref string) bool {
-	for _, m := range b.rule.Match {
+	for _, m := range b.matches() {
 		one := func(f func(t config.Text) bool) bool { return slices.ContainsFunc(m.Patterns, f) }
 		matches := func(value string) bool {
 			return one(func(t config.Text) bool { return coversPattern(t.Value, value) })

@@ -74,8 +74,17 @@ func forAllValues(p *pass) {
 	})
 }
 
-// bare is a condition's operator without a qualifier and IfExists.
-func bare(c *inventory.Condition) string { return c.Test }
+// severalValues are keys that may hold several values, which a bare operator is
+// not made for.
+var severalValues = []string{"aws:PrincipalOrgPaths", "aws:PrincipalServiceNamesList"}
+
+// bare is a condition's operator without ForAllValues and IfExists.
+func bare(c *inventory.Condition) string {
+	if _, claim, _ := splitKey(c.Key); strings.EqualFold(claim, "amr") || slices.ContainsFunc(severalValues, func(k string) bool { return keyIs(c, k) == source.Yes }) {
+		return "ForAnyValue:" + c.Test
+	}
+	return c.Test
+}
 
 func ifExists(p *pass) {
 	p.eachAllow(func(r *role, _ *policy, s *statement, certain source.Truth) {
@@ -197,6 +206,8 @@ func withoutVariables(s string) string {
 func deadEffect(s *statement, c *inventory.Condition) string {
 	allow := s.Allows() != source.No
 	switch {
+	case c.IfExists || c.Qualifier == "ForAllValues":
+		return "matches nothing" // but the condition may hold without the key
 	case positive(c.Test) && allow:
 		return "lets nobody in"
 	case positive(c.Test):

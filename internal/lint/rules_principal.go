@@ -53,7 +53,8 @@ func anyPrincipal(p *pass) {
 		}
 		anybody, at := s.Principal.Any, source.Literal("*").At(s.Principal.Position, source.Span{})
 		for _, t := range s.Principal.AWS.List {
-			if t.Equals("*") == source.Yes {
+			// It holds AWS principals only, and a web identity is none.
+			if t.Equals("*") == source.Yes && grants(s, "sts:AssumeRole") != source.No {
 				anybody, at = source.Yes, t
 			}
 		}

@@ -104,7 +104,7 @@ func (a *admission) example() string {
 
 func subMissing(p *pass) {
 	p.eachAdmission(func(a *admission) {
-		if a.tests("sub") || a.provider.Shared == source.No {
+		if a.tests("sub") || a.mistaken || a.provider.Shared == source.No {
 			return
 		}
 		fix := fmt.Sprintf("Add StringEquals %s with the job's subject, such as %q.", a.key("sub"), a.example())
@@ -153,7 +153,7 @@ func (a *admission) ownerIs(s subject.Subject, want subject.Scope) (source.Truth
 		}
 		return source.No, owner
 	}
-	if !s.HasOwner() && len(s.Pairs) > 0 && owner.Scope != subject.Depends {
+	if !s.HasOwner() && firstIs(s) && owner.Scope != subject.Depends {
 		return source.No, owner // another rule's: anybody can have such a subject
 	}
 	switch {

@@ -66,7 +66,7 @@ func TestScopeRules(t *testing.T) {
 		{
 			rule: "owner-wildcard",
 			fires: []string{
-				sub("*"), sub("repo:*"), sub("repo:*/octo-repo:ref:refs/heads/main"), sub("repo:*:ref:refs/heads/main"), sub("re*"),
+				sub("*"), sub("repo:*"), sub("repo:*/octo-repo:ref:refs/heads/main"), sub("repo:*:ref:refs/heads/main"), sub("re*"), sub("*:pull_request"), sub("*:environment:prod"),
 				sub("repo:?cto-org/octo-repo:*"),
 				// One value of a list is enough, wherever it stands.
 				sub("repo:octo-org/octo-repo:ref:refs/heads/main", "repo:*/octo-repo:*"),
@@ -80,6 +80,8 @@ func TestScopeRules(t *testing.T) {
 				trustFor("agent.buildkite.com", `{"StringLike":{"gh:sub":"organization:*:pipeline:deploy:*"}}`),
 				trustFor("app.terraform.io", `{"StringLike":{"gh:sub":"organization:*:project:p:workspace:w:run_phase:*"}}`),
 				trustFor("scalr.io", `{"StringLike":{"gh:sub":"*"}}`),
+				// A key that AWS does not have is a mistake, and mended some day.
+				trustOf(`{"StringLike":{"gh:sub":"repo:*"},"StringEquals":{"gh:event_name":"push"}}`),
 				// A policy variable is whatever the caller has there.
 				trustOf(`{"StringEquals":{"gh:sub":"${token.actions.githubusercontent.com:sub}"}}`),
 			},
@@ -162,6 +164,7 @@ func TestScopeRules(t *testing.T) {
 				sub("repo:octo-org/octo-repo:environment:prod:job_workflow_ref:octo-org/auto/.github/workflows/*"),
 				trustOf(`{"StringLike":{"gh:sub":"repo:octo-org/octo-*"},"StringEquals":{"gh:repository_id":["74","75"]}}`),
 				trustOf(`{"StringLike":{"gh:sub":"repo:octo-org/octo-repo:ref:refs/heads/main*"},"StringEquals":{"gh:ref":"refs/heads/main"}}`),
+				trustFor("gitlab.com", `{"StringLike":{"gh:sub":["project_path:group/app:ref_type:tag:ref:v*","project_path:group/app:ref_type:tag:ref:*"]}}`),
 				trustFor("agent.buildkite.com", `{"StringLike":{"gh:sub":"organization:octo:pipeline:deploy:ref:refs/heads/main:commit:*:step:*"}}`),
 			},
 		},

@@ -71,9 +71,9 @@ func exampleOf(by provider) string {
 // where none is known to, or several are.
 func platformOfValue(v source.Text) subject.Platform {
 	value := v.Prefix()
-	key, rest, found := strings.Cut(value, ":")
+	key, _, found := strings.Cut(value, ":")
 	switch {
-	case found && (key == "repo" || key == "repository_id" || key == "repository_owner_id") && !strings.HasPrefix(rest, "*"):
+	case found && (key == "repo" || key == "repository_id" || key == "repository_owner_id"):
 		return subject.GitHub
 	case found && (key == "project_path" || key == "namespace_path"):
 		return subject.GitLab

@@ -216,7 +216,9 @@ func invalidPolicy(p *pass) {
 		}
 	}
 	for _, alone := range p.inv.Policies {
-		p.identityPolicy(alone.Address, alone.Policy)
+		if alone.Policy != nil {
+			p.refused(alone.Address, alone.Policy) // it may be a bucket's: only what holds for all is said
+		}
 	}
 }
 

@@ -81,6 +81,7 @@ func TestStructureRules(t *testing.T) {
 				trustOf(`{"StringLike":{"gh:sub":"repo:octo-org/octo-repo:${sts:RoleSessionName}"}}`),
 				trustOf(`{"StringEquals":{"gh:sub":"repo:octo-org/${aws:PrincipalTag/repo}:ref:refs/heads/main"}}`),
 				google + `{"StringEquals":{"accounts.google.com:sub":"${accounts.google.com:sub}"}}}}`,
+				trustOf(`{"StringEquals":{` + good + `,"aws:RequestTag/team":"${aws:PrincipalTag/team}"}}`),
 				// Without the Version it is plain text.
 				old(`{"StringEquals":{"gh:sub":"repo:octo-org/${aws:RequestTag/repo}:*"}}`),
 				old(`{"StringEquals":{"aws:PrincipalTag/team":"${aws:RequestTag/team}"}}`),
@@ -158,6 +159,7 @@ func TestStructureRules(t *testing.T) {
 			fires: []string{
 				trustOf(`{"StringEquals":{"gh:sub":"project_path:octo-org/octo-repo:ref_type:branch:ref:main"}}`),
 				trustFor("gitlab.com", `{"StringLike":{"gh:sub":"repo:octo-org/octo-repo:*"}}`),
+				trustFor("gitlab.com", `{"StringLike":{"gh:sub":"repo:*"}}`),
 				trustFor("agent.buildkite.com", `{"StringLike":{"gh:sub":"repo:octo-org/octo-repo:*"}}`),
 				trustFor("oidc.circleci.com/org/0e1f", `{"StringLike":{"gh:sub":"repo:octo-org/octo-repo:*"}}`),
 				trustOf(`{"StringLike":{"gh:sub":"org/0e1f/project/2a3b/user/*"}}`),
@@ -222,6 +224,8 @@ func TestStructureRules(t *testing.T) {
 				aws(`{"AWS":"*"}`, `{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::111111111111:role/ci-*"}}`),
 				aws(`{"AWS":"arn:aws:iam::111111111111:root"}`, `{}`),
 				aws(`{"Service":"ec2.amazonaws.com"}`, `{}`),
+				// No web identity is an AWS principal.
+				statements(`{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRoleWithWebIdentity"}`),
 				trustOf(`{"StringEquals":{` + good + `}}`),
 				statements(allowFor(github, `{"StringEquals":{`+good+`}}`), denyFor(`{"StringLike":{"gh:sub":"repo:evil/*"}}`)),
 			},

@@ -65,6 +65,16 @@ func TestUnknownParts(t *testing.T) {
 		{"the action", strings.Replace(sub("repo:*"), `"sts:AssumeRoleWithWebIdentity"`, `"sts:${var.action}"`, 1), "", "owner-wildcard"},
 		{"a Deny that may close it", statements(allowFor(github, `{}`), denyFor(`{"StringNotLike":{"gh:sub":"${var.subject}"}}`)), "", "sub-missing"},
 		{"a Deny that closes it whatever it is", statements(allowFor(github, `{}`), denyFor(`{"StringNotEquals":{"gh:repository_owner_id":"${var.id}"}}`)), "", ""},
+		{"the principal, with GitHub's keys", strings.Replace(sub("repo:*"), `{"Federated":"`+account+github+`"}`, `"${var.principal}"`, 1), "owner-wildcard", ""},
+		{"the principal", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"${var.principal}","Action":"sts:AssumeRoleWithWebIdentity"}}`, "", "sub-missing"},
+		{"whom a Deny is for", statements(allowFor(github, `{}`), strings.Replace(denyFor(`{"StringNotLike":{"gh:sub":"repo:octo-org/*"}}`), `"*"`, `{"Federated":"${var.provider}"}`, 1)), "", "sub-missing"},
+		{"what a Deny is for", statements(allowFor(github, `{}`), strings.Replace(denyFor(`{"StringNotLike":{"gh:sub":"repo:octo-org/*"}}`), `"sts:AssumeRoleWithWebIdentity"`, `"${var.action}"`, 1)), "", "sub-missing"},
+		{"the operator of a Deny", statements(allowFor(github, `{}`), denyFor(`{"${var.operator}":{"gh:sub":"repo:octo-org/*"}}`)), "", "sub-missing"},
+		{"a Deny that may except the provider", statements(allowFor(github, `{}`), `{"Effect":"Deny","NotPrincipal":{"Federated":"`+account+github+`"},"Action":"sts:*"}`), "", "sub-missing"},
+		{"a Deny for the same expression", strings.ReplaceAll(statements(allowFor(github, `{}`), strings.Replace(denyFor(`{"StringNotLike":{"gh:sub":"repo:octo-org/*"}}`), `"*"`, `{"Federated":"`+account+github+`"}`, 1)), account+github, "${var.provider}"), "", ""},
+		{"which provider", trustOf(`{"StringEquals":{"aws:FederatedProvider":"${var.provider}"}}`), "", "sub-missing"},
+		{"the reference of a workflow", trustOf(`{"StringLike":{"gh:job_workflow_ref":"octo-org/auto/.github/workflows/x.yml@${var.ref}"},"StringEquals":{"gh:repository_owner_id":"65"}}`), "", "job-workflow-ref-moves"},
+		{"the owner beside a workflow", trustOf(`{"StringLike":{"gh:repository_owner_id":"${var.id}"},"StringEquals":{"gh:job_workflow_ref":"octo-org/auto/.github/workflows/x.yml@0123456789abcdef0123456789abcdef01234567"}}`), "", "sub-missing job-workflow-ref-open"},
 		{"Principal *", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRoleWithWebIdentity"}}`, "", "sub-missing"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

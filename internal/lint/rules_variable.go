@@ -53,23 +53,22 @@ func (p *pass) variable(r *role, trust *policy, s *statement, c *inventory.Condi
 		return
 	}
 	_, _, onClaim := splitKey(c.Key)
-	if !onClaim {
-		return // such as a tag that is pinned to a claim
-	}
 	for _, name := range names {
 		key, _, hasDefault := strings.Cut(name, ",")
 		key = strings.ToLower(strings.TrimSpace(key))
 		_, _, claim := splitKey(source.Literal(key))
 		message := ""
 		switch {
+		case !hasDefault && beginsWithAny(key, noPrincipal) && onlyWebIdentity(s):
+			message = fmt.Sprintf("a web identity has no %s, so %q %s", key, v, deadEffect(s, c))
+		case !onClaim:
+			continue // such as a tag that is pinned to a claim
 		case claim && strings.EqualFold(key, c.Key.String()):
 			message = fmt.Sprintf("%q compares %s with itself, so it %s", v, c.Key, selfEffect(s, c))
 		case claim:
 			message = fmt.Sprintf("%q takes what it expects of %s from the same token", v, c.Key)
 		case slices.Contains(callerChooses, key):
 			message = fmt.Sprintf("%q expects what the caller chooses in %s", v, key)
-		case !hasDefault && beginsWithAny(key, noPrincipal) && onlyWebIdentity(s):
-			message = fmt.Sprintf("a web identity has no %s, so %q %s", key, v, deadEffect(s, c))
 		default:
 			continue
 		}

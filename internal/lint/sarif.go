@@ -134,7 +134,7 @@ func (s *sarif) result(f Finding, by *By) sarifResult {
 		text = f.Subject + ": " + text
 	}
 	if f.Fix != "" && !f.Unknown {
-		text += " Fix: " + f.Fix
+		text = strings.TrimSuffix(text, ".") + ". Fix: " + f.Fix
 	}
 	r := sarifResult{
 		RuleID:              f.Rule,

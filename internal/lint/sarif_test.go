@@ -97,7 +97,7 @@ func TestSARIF(t *testing.T) {
 		"runs.0.results.0.ruleId":       one,
 		"runs.0.results.0.level":        "error",
 		"runs.0.results.0.kind":         nil,
-		"runs.0.results.0.message.text": "deploy: any owner Fix: name it",
+		"runs.0.results.0.message.text": "deploy: any owner. Fix: name it",
 		"runs.0.results.0.locations.0.physicalLocation.artifactLocation.uri":       "my%20folder/a%231.json",
 		"runs.0.results.0.locations.0.physicalLocation.artifactLocation.uriBaseId": "%SRCROOT%",
 		"runs.0.results.0.locations.0.physicalLocation.region.startLine":           2.0,
@@ -106,7 +106,7 @@ func TestSARIF(t *testing.T) {
 		"runs.0.results.0.locations.0.physicalLocation.region.endLine":             nil,
 		"runs.0.results.0.suppressions":                                            nil,
 
-		"runs.0.results.1.message.text": `deploy: \[click\](https://x.example) Fix: name it`,
+		"runs.0.results.1.message.text": `deploy: \[click\](https://x.example). Fix: name it`,
 
 		"runs.0.results.2.level": "note",
 		"runs.0.results.2.locations.0.physicalLocation.artifactLocation.uri":       "file:///elsewhere/b.tf",

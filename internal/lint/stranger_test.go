@@ -197,6 +197,25 @@ func (m *policyMaker) policy() string {
 		`"Principal":{"Federated":["` + account + `gitlab.com","` + account + github + `"]}`, `"Principal":"*"`, `"Principal":{"AWS":"*"}`,
 	}
 	actions := []string{`"sts:AssumeRoleWithWebIdentity"`, `"sts:AssumeRoleWithWebIdentity"`, `["sts:TagSession","sts:*"]`, `"sts:assumerole*"`, `"sts:TagSession"`}
+	if m.next(2) == 0 {
+		// What policies mostly look like.
+		var values []string
+		for range 1 + m.next(3) {
+			values = append(values, m.value("sub"))
+		}
+		condition := fmt.Sprintf(`{"StringLike":{"gh:sub":[%s]}}`, quotedList(values))
+		if claim := m.pick("", "", "repository", "repository_id", "repository_owner_id", "job_workflow_ref", "environment", "enterprise_id"); claim != "" {
+			operator := m.pick("StringEquals", "StringLikeIfExists", "ForAllValues:StringLike", "StringNotEquals")
+			condition = fmt.Sprintf(`{"StringLike":{"gh:sub":[%s]},%q:{"gh:%s":%q}}`, quotedList(values), operator, claim, m.value(claim))
+		}
+		list := []string{allowFor(github, condition)}
+		if m.next(3) == 1 {
+			operator := m.pick("StringNotLike", "StringNotEquals", "ForAnyValue:StringNotLike", "StringLike", "StringNotLikeIfExists")
+			claim := m.pick("sub", "repository", "repository_id", "environment", "enterprise_id")
+			list = append(list, denyFor(fmt.Sprintf(`{%q:{"gh:%s":%q}}`, operator, claim, m.value(claim))))
+		}
+		return statements(list...)
+	}
 	var list []string
 	for range 1 + m.next(3) {
 		effect, principal := m.pick("Allow", "Allow", "Deny"), m.pick(principals...)
@@ -228,7 +247,7 @@ func speaks(trust *inventory.Policy) bool {
 // strangers speaks of a policy, the evaluator lets no stranger in.
 func FuzzStrangers(f *testing.F) {
 	tokens := strangers()
-	for seed := range 400 {
+	for seed := range 600 {
 		data := make([]byte, 48)
 		x := uint32(seed)*2654435761 + 12345
 		for i := range data {

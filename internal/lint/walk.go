@@ -88,14 +88,13 @@ func (p *pass) providers(s *inventory.Statement) (list []provider, open bool) {
 	open = s.Principal.Open || s.Principal.Federated.Open || s.Principal.Any == source.Unknown
 	texts := s.Principal.Federated.List
 	if s.Principal.Any == source.Yes {
-		// "*" means every provider of the account: those whose claims the
-		// statement tests, at least.
-		list = inferred(s, source.UnknownText("*"))
-		if list[0].Known {
-			other := provider{Text: list[0].Text, other: true}
-			list = append(list, other)
+		// Every provider of the account: those whose claims the statement tests,
+		// and any other.
+		everybody := source.UnknownText("*").At(s.Principal.Position, source.Span{})
+		for _, host := range keyHosts(s) {
+			list = append(list, makeProvider(everybody, host, true))
 		}
-		return list, true
+		return append(list, provider{Text: everybody, other: true}), true
 	}
 	for _, t := range texts {
 		host, oidc := p.providerHost(t)

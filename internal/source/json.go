@@ -32,16 +32,21 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Lines finds the line and column of a byte of a file.
+// Lines finds the line and column of a byte of a file. It is not safe for
+// concurrent use.
 type Lines struct {
 	file   string
 	data   []byte
 	starts []int
+	// The last place that was asked for: a file of one long line is read from
+	// left to right, and counting each column from its start would take the
+	// square of its length.
+	line, offset, column int
 }
 
 // NewLines reads where the lines of a file begin.
 func NewLines(file string, data []byte) *Lines {
-	l := &Lines{file: file, data: data, starts: []int{0}}
+	l := &Lines{file: file, data: data, starts: []int{0}, column: 1}
 	for i, c := range data {
 		if c == '\n' {
 			l.starts = append(l.starts, i+1)
@@ -57,8 +62,27 @@ func (l *Lines) At(offset int) Position {
 	if !exact {
 		line--
 	}
-	column := utf8.RuneCount(l.data[l.starts[line]:offset]) + 1
-	return Position{File: l.file, Line: line + 1, Column: column}
+	if line != l.line || offset < l.offset || l.column == 0 {
+		l.line, l.offset, l.column = line, l.starts[line], 1
+	}
+	l.column += utf8.RuneCount(l.data[l.offset:offset])
+	l.offset = offset
+	return Position{File: l.file, Line: line + 1, Column: l.column}
+}
+
+// Offset is the byte at a line and a column, or the end of the file for a place
+// beyond it.
+func (l *Lines) Offset(line, column int) int {
+	line = max(1, min(line, len(l.starts))) - 1
+	if line != l.line || column < l.column || l.column == 0 {
+		l.line, l.offset, l.column = line, l.starts[line], 1
+	}
+	for l.column < column && l.offset < len(l.data) {
+		_, size := utf8.DecodeRune(l.data[l.offset:])
+		l.offset += size
+		l.column++
+	}
+	return l.offset
 }
 
 // Errorf is an *Error at a byte of the file.
@@ -212,12 +236,11 @@ func (r *jsonReader) object(n *Node, depth int) error {
 			return r.lines.Errorf(at, "the key %.64q stands twice", name)
 		}
 		seen[name] = true
-		keyEnd := int(r.dec.InputOffset())
+		key := Literal(name).At(r.lines.At(at), Span{Start: at, End: int(r.dec.InputOffset())})
 		value, err := r.member(depth)
 		if err != nil {
 			return err
 		}
-		key := Literal(name).At(r.lines.At(at), Span{Start: at, End: keyEnd})
 		n.Fields = append(n.Fields, NewField(key, value))
 	}
 	return nil

@@ -120,18 +120,27 @@ func (t Text) At(p Position, s Span) Text {
 // Join is the texts one after the other. Its place is that of the first.
 func Join(texts ...Text) Text {
 	var out Text
+	var run strings.Builder // of literal parts
+	flush := func() {
+		if run.Len() > 0 {
+			out.Parts = append(out.Parts, Part{Literal: run.String()})
+			run.Reset()
+		}
+	}
 	for i, t := range texts {
 		if i == 0 {
 			out.Position, out.Span = t.Position, t.Span
 		}
 		for _, p := range t.Parts {
-			if last := len(out.Parts) - 1; last >= 0 && p.Unknown == "" && out.Parts[last].Unknown == "" {
-				out.Parts[last].Literal += p.Literal
+			if p.Unknown == "" {
+				run.WriteString(p.Literal)
 				continue
 			}
+			flush()
 			out.Parts = append(out.Parts, p)
 		}
 	}
+	flush()
 	if len(texts) > 1 {
 		out.Span = Span{}
 	}

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -60,6 +59,13 @@ type yamlReader struct {
 	skipped int // bytes before the text
 	tags    TagFunc
 	nodes   int
+	aliased map[*yaml.Node]aliased // what anchors stand for
+}
+
+// aliased is what an anchor stands for, and how many values that is.
+type aliased struct {
+	value *Node
+	nodes int
 }
 
 var yamlError = regexp.MustCompile(`(?s)^(?:line ([0-9]+): )?(.*)$`)
@@ -77,11 +83,7 @@ func (r *yamlReader) syntax(err error) error {
 // offset is the byte at which a value begins.
 func (r *yamlReader) offset(n *yaml.Node) int {
 	data := r.lines.data
-	at := r.lines.starts[max(1, min(n.Line, len(r.lines.starts)))-1]
-	for i := 1; i < n.Column && at < len(data); i++ {
-		_, size := utf8.DecodeRune(data[at:])
-		at += size
-	}
+	at := r.lines.Offset(n.Line, n.Column)
 	for at < len(data) && (data[at] == '!' || data[at] == '&') && (n.Tag != "" && data[at] == '!' || n.Anchor != "") {
 		// The parser hangs a value at its tag or its anchor.
 		rest := data[at:]
@@ -112,7 +114,7 @@ func (r *yamlReader) value(n *yaml.Node, depth int, within []*yaml.Node) (*Node,
 		if slices.Contains(within, n.Alias) {
 			return nil, r.lines.Errorf(start, "the alias *%.64s stands inside of what it stands for", n.Value)
 		}
-		return r.value(n.Alias, depth, append(slices.Clip(within), n.Alias))
+		return r.alias(n.Alias, depth, within)
 	}
 	if n.Anchor != "" {
 		within = append(slices.Clip(within), n)
@@ -141,6 +143,25 @@ func (r *yamlReader) value(n *yaml.Node, depth int, within []*yaml.Node) (*Node,
 		return nil, err
 	}
 	return r.tagged(n, out, start)
+}
+
+// alias is what an anchor stands for. It is read once; what it holds counts each
+// time.
+func (r *yamlReader) alias(n *yaml.Node, depth int, within []*yaml.Node) (*Node, error) {
+	if a, ok := r.aliased[n]; ok {
+		r.nodes += a.nodes
+		return a.value, nil
+	}
+	before := r.nodes
+	v, err := r.value(n, depth, append(slices.Clip(within), n))
+	if err != nil {
+		return nil, err
+	}
+	if r.aliased == nil {
+		r.aliased = map[*yaml.Node]aliased{}
+	}
+	r.aliased[n] = aliased{v, r.nodes - before}
+	return v, nil
 }
 
 // tagged applies a value's own tag.
@@ -192,6 +213,7 @@ func (r *yamlReader) mapping(out *Node, n *yaml.Node, depth int, within []*yaml.
 		if k.Kind != yaml.ScalarNode {
 			return r.lines.Errorf(start, "expected a key that is text")
 		}
+		key := Literal(k.Value).At(r.lines.At(start), r.span(n.Content[i], start))
 		v, err := r.value(n.Content[i+1], depth, within)
 		if err != nil {
 			return err
@@ -204,7 +226,6 @@ func (r *yamlReader) mapping(out *Node, n *yaml.Node, depth int, within []*yaml.
 			return r.lines.Errorf(start, "the key %.64q stands twice", k.Value)
 		}
 		at[k.Value] = len(out.Fields)
-		key := Literal(k.Value).At(r.lines.At(start), r.span(n.Content[i], start))
 		out.Fields = append(out.Fields, NewField(key, v))
 	}
 	// Keys that stand here win over merged ones, and earlier ones over later.
@@ -226,14 +247,11 @@ func (r *yamlReader) mapping(out *Node, n *yaml.Node, depth int, within []*yaml.
 // for one that goes over several lines or does not stand there literally.
 func (r *yamlReader) span(n *yaml.Node, start int) Span {
 	rest := r.lines.data[start:]
-	if i := bytes.IndexByte(rest, '\n'); i >= 0 {
-		rest = rest[:i]
-	}
 	end := 0
 	switch {
 	case n.Kind != yaml.ScalarNode:
 	case n.Style&yaml.DoubleQuotedStyle != 0 && len(rest) > 0 && rest[0] == '"':
-		for i := 1; i < len(rest) && end == 0; i++ {
+		for i := 1; i < len(rest) && rest[i] != '\n' && end == 0; i++ {
 			switch rest[i] {
 			case '\\':
 				i++
@@ -242,7 +260,7 @@ func (r *yamlReader) span(n *yaml.Node, start int) Span {
 			}
 		}
 	case n.Style&yaml.SingleQuotedStyle != 0 && len(rest) > 0 && rest[0] == '\'':
-		for i := 1; i < len(rest) && end == 0; i++ {
+		for i := 1; i < len(rest) && rest[i] != '\n' && end == 0; i++ {
 			if rest[i] != '\'' {
 				continue
 			}
@@ -252,7 +270,7 @@ func (r *yamlReader) span(n *yaml.Node, start int) Span {
 			}
 			end = i + 1
 		}
-	case n.Style&^yaml.TaggedStyle == 0 && n.Value != "" && bytes.HasPrefix(rest, []byte(n.Value)):
+	case n.Style&^yaml.TaggedStyle == 0 && n.Value != "" && !strings.Contains(n.Value, "\n") && bytes.HasPrefix(rest, []byte(n.Value)):
 		end = len(n.Value)
 	}
 	if end == 0 {

@@ -46,11 +46,11 @@ func (s Subject) Ref() Part {
 	if out.Scope == Depends {
 		return out
 	}
+	tags := false // GitLab says in another key that the reference is a tag
 	for _, p := range s.rest {
-		if p.role != roleRef && p.Key != "environment" {
-			continue
-		}
-		if open(p.Value) {
+		kind, _ := p.Value.Text()
+		tags = tags || p.Key == "ref_type" && kind == "tag"
+		if (p.role == roleRef || p.Key == "environment") && open(p.Value, tags) {
 			return Part{Prefix, p.Value}
 		}
 	}
@@ -60,15 +60,18 @@ func (s Subject) Ref() Part {
 // open reports whether a wildcard lets names in that begin or end like another.
 // What a slash closes is a folder of names; v and a number is how tags of
 // versions begin.
-func open(v Pattern) bool {
+func open(v Pattern, tag bool) bool {
 	if v.Wild() != Yes {
 		return false
 	}
-	prefix := v.Prefix()
-	if name, ok := strings.CutPrefix(prefix, "refs/tags/"); ok {
-		return strings.TrimLeft(strings.TrimPrefix(name, "v"), "0123456789.") != "" && !strings.HasSuffix(name, "/")
+	name := v.Prefix()
+	if prefix, ok := strings.CutPrefix(name, "refs/tags/"); ok {
+		name, tag = prefix, true
 	}
-	return !strings.HasSuffix(prefix, "/") || prefix == "refs/heads/"
+	if tag && strings.TrimLeft(strings.TrimPrefix(name, "v"), "0123456789.") == "" {
+		return false
+	}
+	return !strings.HasSuffix(name, "/") || name == "refs/heads/"
 }
 
 // Covers answers whether the pattern matches the repository's subject with

@@ -49,7 +49,7 @@ func (o Options) convert(value string, like, fold bool) wanted {
 	case strings.Contains(value, "${"):
 		return stay("it has a policy variable or an escape")
 	case !ok || wild(r.Owner):
-		return stay("it names no single owner, and ids are of one: the name ends with a slash, as in repo:OWNER/...")
+		return stay("it names no single owner, as repo:OWNER/... does, and ids are of one")
 	case !like && wild(value):
 		return stay("a wildcard has no meaning without StringLike, so it matches no token")
 	case r.HasRepoID && !r.HasOwnerID || r.HasOwnerID && !r.HasRepoID && !strings.HasSuffix(r.Name, "*"):

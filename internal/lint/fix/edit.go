@@ -14,8 +14,9 @@ import (
 // edit changes one literal of a file.
 type edit struct {
 	span source.Span
-	old  string // the literal's value
-	new  string // "" for a literal that goes
+	unit source.Span // the edits of one unit are made together, or none of them
+	old  string      // the literal's value
+	new  string      // "" for a literal that goes
 	// beside says that the old value stays before the new one.
 	beside bool
 }
@@ -122,7 +123,10 @@ func (t text) eol() string {
 }
 
 var (
-	blockItem = regexp.MustCompile(`^[ \t]*-[ \t]+$`)
+	// blockItem is what stands before an item of a YAML list with dashes: the
+	// dash, and maybe a tag.
+	blockItem = regexp.MustCompile(`^([ \t]*-[ \t]+)(![A-Za-z:]+[ \t]+)?$`)
+	tag       = regexp.MustCompile(`![A-Za-z:]+[ \t]+$`)
 	// behind is what may follow an item that has a line for itself.
 	behind = regexp.MustCompile(`^([ \t]*,)?[ \t]*((#|//).*)?$`)
 )
@@ -153,9 +157,14 @@ func (t text) isBlockItem() bool {
 }
 
 // alone reports whether the literal is the only value of a key, and in no list.
-func (t text) alone() bool {
-	before := bytes.TrimRight(t.data[:t.span.Start], " \t\r\n")
-	return len(before) > 0 && (before[len(before)-1] == ':' || before[len(before)-1] == '=')
+// It begins at start, with its tag.
+func (t text) alone() (start int, ok bool) {
+	start = t.span.Start
+	if line, _ := t.line(); t.yaml {
+		start -= len(tag.Find(t.data[line:start]))
+	}
+	before := bytes.TrimRight(t.data[:start], " \t\r\n")
+	return start, len(before) > 0 && (before[len(before)-1] == ':' || before[len(before)-1] == '=')
 }
 
 // add puts a value behind the literal.
@@ -163,14 +172,17 @@ func (t text) add(l literal, e edit) []byte {
 	start, end := t.line()
 	indent := string(t.data[start:t.span.Start])
 	comma, own := t.ownLine()
+	only, alone := t.alone()
 	switch {
 	case t.isBlockItem() && own:
-		return t.splice(end, end, t.eol()+indent+l.write(e.new))
-	case t.alone():
+		// A tag such as !Sub says nothing about a text without variables.
+		dash := blockItem.FindStringSubmatch(indent)[1]
+		return t.splice(end, end, t.eol()+dash+l.write(e.new))
+	case alone:
 		if l.quote == "" {
 			l.quote = `"` // commas and colons mean something between brackets
 		}
-		return t.splice(t.span.Start, t.span.End, "["+l.write(e.old)+", "+l.write(e.new)+"]")
+		return t.splice(only, t.span.End, "["+l.write(e.old)+", "+l.write(e.new)+"]")
 	case own && strings.TrimSpace(indent) == "":
 		// The new item has the comma that the old one had, behind the old
 		// one's comment.

@@ -76,7 +76,10 @@ func Migrate(inv *inventory.Inventory, o Options) Result {
 	slices.SortStableFunc(m.result.Unchanged, func(a, b Unchanged) int {
 		return cmp.Or(cmp.Compare(a.Position.File, b.Position.File), cmp.Compare(a.Position.Line, b.Position.Line), cmp.Compare(a.Position.Column, b.Position.Column), cmp.Compare(a.Value, b.Value))
 	})
-	m.result.Unchanged = slices.Compact(m.result.Unchanged)
+	// A value that several roles share stays once.
+	m.result.Unchanged = slices.CompactFunc(m.result.Unchanged, func(a, b Unchanged) bool {
+		return a.Position == b.Position && a.Value == b.Value && a.Reason == b.Reason
+	})
 	return m.result
 }
 
@@ -85,6 +88,7 @@ type migration struct {
 	inv    *inventory.Inventory
 	files  map[string][]byte
 	plans  []*plan
+	tries  int
 	result Result
 }
 
@@ -122,7 +126,7 @@ func (m *migration) plan(s site) {
 		if w.new != w.old && s.reason != "" {
 			w.reason = s.reason
 		}
-		e := edit{span: v.Span, old: w.old, new: w.new, beside: m.o.Add}
+		e := edit{span: v.Span, unit: v.Span, old: w.old, new: w.new, beside: m.o.Add}
 		switch {
 		case w.reason == "" && w.new == w.old, w.reason == "" && m.o.Add && have[w.new]:
 			// Nothing is to be done.
@@ -141,7 +145,7 @@ func (m *migration) plan(s site) {
 			switch {
 			case ok && !p.edited(twin) && m.commented(v) && !m.commented(twin) && m.literal(s, twin, w.new):
 				// The line with the comment stays.
-				p.add(edit{span: twin.Span, old: w.new}, twin)
+				p.add(edit{span: twin.Span, unit: v.Span, old: w.new}, twin)
 			case have[w.new]:
 				e.new = ""
 			}
@@ -205,102 +209,4 @@ func (m *migration) read(file string) ([]byte, error) {
 		m.files[file] = data
 	}
 	return data, err
-}
-
-// propose makes the edits and keeps those that turn out as wanted: all of them
-// at once, or else those that do so alone, one after the other.
-func (m *migration) propose() {
-	kept := m.plans
-	if len(kept) > 0 && !m.holds(kept) {
-		kept = nil
-		for _, group := range groups(m.plans) {
-			if with := slices.Concat(kept, group); m.holds(with) {
-				kept = with
-				continue
-			}
-			for _, p := range group {
-				for i, e := range p.edits {
-					m.result.Unchanged = append(m.result.Unchanged, Unchanged{Position: p.at[i], Subject: p.subject, Value: e.old,
-						Reason: "the file would not say what is wanted after an edit in this place: change it by hand to " + m.o.target(p, e)})
-				}
-			}
-		}
-	}
-	edited, _ := m.edited(kept)
-	for name, data := range edited {
-		f := File{Name: name, Old: m.files[name], New: data}
-		for _, p := range kept {
-			for i, e := range p.edits {
-				if p.at[i].File == name {
-					f.Changes = append(f.Changes, Change{Position: p.at[i], Subject: p.subject, Action: e.action(), Old: e.old, New: m.o.target(p, e)})
-				}
-			}
-		}
-		slices.SortStableFunc(f.Changes, func(a, b Change) int {
-			return cmp.Or(cmp.Compare(a.Position.Line, b.Position.Line), cmp.Compare(a.Position.Column, b.Position.Column))
-		})
-		// A value that several roles share is one change.
-		f.Changes = slices.CompactFunc(f.Changes, func(a, b Change) bool { return a.Position == b.Position })
-		m.result.Files = append(m.result.Files, f)
-	}
-}
-
-// groups puts plans together that edit the same values: roles may share a
-// policy.
-func groups(plans []*plan) [][]*plan {
-	type place struct {
-		file string
-		span source.Span
-	}
-	index := map[place]int{}
-	var out [][]*plan
-	for _, p := range plans {
-		first := place{p.at[0].File, p.edits[0].span}
-		i, ok := index[first]
-		if !ok {
-			i = len(out)
-			index[first] = i
-			out = append(out, nil)
-		}
-		out[i] = append(out[i], p)
-	}
-	return out
-}
-
-// target is what a value is or was converted to.
-func (o Options) target(p *plan, e edit) string {
-	return o.convert(e.old, p.like, p.fold).new
-}
-
-func (e edit) action() string {
-	switch {
-	case e.new == "":
-		return "remove"
-	case e.beside:
-		return "add"
-	}
-	return "replace"
-}
-
-// edited is the content of the files that the plans change. ok is false where
-// an edit cannot be made.
-func (m *migration) edited(plans []*plan) (files map[string][]byte, ok bool) {
-	byFile := map[string][]edit{}
-	for _, p := range plans {
-		for i, e := range p.edits {
-			file := p.at[i].File
-			if !slices.Contains(byFile[file], e) { // roles may share a policy
-				byFile[file] = append(byFile[file], e)
-			}
-		}
-	}
-	files = map[string][]byte{}
-	for file, edits := range byFile {
-		data, ok := apply(file, m.files[file], edits)
-		if !ok || bytes.Equal(data, m.files[file]) {
-			return nil, false
-		}
-		files[file] = data
-	}
-	return files, true
 }

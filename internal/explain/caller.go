@@ -20,9 +20,9 @@ type Role struct {
 	Tags map[string]string
 }
 
-// RoleSession is who calls AWS: a session of a role with what it carries, or a
-// user. TokenSession, Grant and Assume say why a tag is not in it.
-type RoleSession struct {
+// Caller is who calls AWS: a session of a role with what it carries, or a
+// user. TokenSession, Given and AssumeRole know why a tag is not in it.
+type Caller struct {
 	Role           Role   // the ARN of a user stands here too
 	Name           string // RoleSessionName; empty for a user, and where it is not known
 	Tags           []iam.Tag
@@ -34,8 +34,8 @@ type RoleSession struct {
 }
 
 // TokenSession is the session that a web identity call makes.
-func TokenSession(role Role, call iam.WebIdentityCall) RoleSession {
-	s := RoleSession{Role: role, Name: call.RoleSessionName, Tags: slices.Clone(call.Tags), Transitive: slices.Clone(call.TransitiveTagKeys),
+func TokenSession(role Role, call iam.WebIdentityCall) Caller {
+	s := Caller{Role: role, Name: call.RoleSessionName, Tags: slices.Clone(call.Tags), Transitive: slices.Clone(call.TransitiveTagKeys),
 		SourceIdentity: call.SourceIdentity, Provider: call.Provider}
 	s.absent = func(tag string) (why, fix string) {
 		return "the token carries " + s.tagList(), fmt.Sprintf("have the issuer put the tag %s into the token, under %s", tag, awsclaims.Tags)
@@ -45,7 +45,7 @@ func TokenSession(role Role, call iam.WebIdentityCall) RoleSession {
 
 // Given says of the session that the rules of a broker gave it: a tag is not in
 // it because the rule has none, or because the token has not its claim.
-func (s RoleSession) Given(cfg *config.Config, g rules.Grant) RoleSession {
+func (s Caller) Given(cfg *config.Config, g rules.Grant) Caller {
 	at := slices.IndexFunc(cfg.Rules, func(r config.Rule) bool { return r.Name == g.Rule() })
 	if at < 0 {
 		return s
@@ -73,7 +73,7 @@ func (s RoleSession) Given(cfg *config.Config, g rules.Grant) RoleSession {
 }
 
 // tagList are the session's own tags in words.
-func (s RoleSession) tagList() string {
+func (s Caller) tagList() string {
 	if len(s.Tags) == 0 {
 		return "no tags"
 	}
@@ -90,7 +90,7 @@ func (s RoleSession) tagList() string {
 }
 
 // noTag says why a tag is not in the session, and what would put it there.
-func (s RoleSession) noTag(tag string) (why, fix string) {
+func (s Caller) noTag(tag string) (why, fix string) {
 	if s.absent != nil {
 		return s.absent(tag)
 	}
@@ -101,7 +101,7 @@ func (s RoleSession) noTag(tag string) (why, fix string) {
 }
 
 // tag is the session's own tag of this key, which compares in any case.
-func (s RoleSession) tag(key string) (string, bool) {
+func (s Caller) tag(key string) (string, bool) {
 	for _, t := range s.Tags {
 		if strings.EqualFold(t.Key, key) {
 			return t.Value, true
@@ -132,7 +132,7 @@ func ParseCaller(given Role) (Role, string) {
 }
 
 // isRole reports whether it is the session of a role, and no user.
-func (s RoleSession) isRole() bool { return strings.Contains(s.Role.ARN, ":role/") }
+func (s Caller) isRole() bool { return strings.Contains(s.Role.ARN, ":role/") }
 
 // account is the account of an ARN, or empty.
 func account(arn string) string {
@@ -143,7 +143,7 @@ func account(arn string) string {
 }
 
 // principal is the session as policies name it.
-func (s RoleSession) principal() iam.Principal {
+func (s Caller) principal() iam.Principal {
 	if !s.isRole() {
 		return iam.User(s.Role.ARN, s.Role.ID)
 	}
@@ -158,7 +158,7 @@ func isSession(arn string) bool { return strings.Contains(arn, ":assumed-role/")
 
 // context are the condition keys that say who the session is, in every request
 // that it makes.
-func (s RoleSession) context(now time.Time) iam.Context {
+func (s Caller) context(now time.Time) iam.Context {
 	var ctx iam.Context
 	set := func(key, value string) {
 		if value != "" {
