@@ -8,6 +8,7 @@ import (
 
 	"github.com/stint-dev/stint/internal/source"
 	"github.com/stint-dev/stint/internal/source/cloudformation"
+	terraform "github.com/stint-dev/stint/internal/source/tf"
 )
 
 // documentKeys are the keys by which what stands in a JSON or YAML file of data
@@ -42,8 +43,8 @@ func (r *reader) json(name string, data []byte, named bool) {
 		case cloudformation.Is(first):
 			r.template(name, data)
 			return
-		case isPlan(first):
-			r.plan(name, data)
+		case terraform.IsPlan(first):
+			r.plan(name, first)
 			return
 		case isConfig(name, keys, false):
 			r.config(name, data)

@@ -11,18 +11,21 @@ import (
 
 // embedded reads a policy document that stands in another document: as an
 // object, as JSON text, or as the API returns it, URL-encoded per RFC 3986. It
-// is nil where there is none.
+// is nil where there is none, or nothing of it is known.
 func (r *reader) embedded(n *source.Node, path string) *Policy {
 	switch {
-	case n == nil || n.Kind == source.KindNull:
+	case n == nil || n.Kind == source.KindNull || n.Kind == source.KindUnknown:
 		return nil
 	case n.Kind == source.KindString:
 		inner, err := decoded(n)
 		if err != nil {
 			if _, known := n.Text.Known(); !known {
-				return &Policy{Node: n, Open: true}
+				return nil
 			}
 			return &Policy{Node: n, Err: &source.Error{Position: n.Position, Message: path + ": " + err.Error(), Err: err}}
+		}
+		if inner.Kind == source.KindUnknown {
+			return nil
 		}
 		return ParsePolicy(inner)
 	}

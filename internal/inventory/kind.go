@@ -19,13 +19,13 @@ type reader struct {
 	inv     *Inventory
 	dropped int // problems beyond MaxProblems
 
-	aws       *scope // what the AWS command line printed
-	scopes    []*scope
-	terraform map[string]*folder // by the folder's path
+	aws     *scope // what the AWS command line printed
+	scopes  []*scope
+	modules map[string]map[string][]byte // Terraform files, by their folder and name
 }
 
 func newReader() *reader {
-	r := &reader{inv: &Inventory{}, terraform: map[string]*folder{}}
+	r := &reader{inv: &Inventory{}, modules: map[string]map[string][]byte{}}
 	r.aws = r.scope()
 	return r
 }
@@ -67,10 +67,9 @@ func (r *reader) ours(name string) {
 
 // file reads a file of whatever kind. named says that the user named it.
 func (r *reader) file(name string, data []byte, named bool) {
-	lower := strings.ToLower(name)
 	switch {
-	case strings.HasSuffix(lower, ".tf"), strings.HasSuffix(lower, ".tf.json"), isVariables(name):
-		r.terraformFile(name, data, named)
+	case isTerraform(name):
+		r.module(name, data)
 		return
 	case looksJSON(data):
 		r.json(name, data, named)
@@ -87,7 +86,7 @@ func (r *reader) file(name string, data []byte, named bool) {
 	case slices.ContainsFunc(documentKeys, func(k string) bool { return keys[k] }):
 		r.yamlDocument(name, data, named)
 	case named && isHCL(data):
-		r.terraformFile(name, data, named)
+		r.module(name, data)
 	case named && len(bytes.TrimSpace(data)) == 0:
 		r.problem(&source.Error{Position: source.Position{File: name}, Message: expected + ", found an empty file"})
 	case named && len(keys) > 0:

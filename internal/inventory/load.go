@@ -154,10 +154,10 @@ func skipped(name string) bool {
 // candidate reports whether a file in a folder may be of a known kind.
 func candidate(name string) bool {
 	switch strings.ToLower(filepath.Ext(name)) {
-	case ".json", ".yml", ".yaml", ".tf", ".template", ".cfn":
+	case ".json", ".yml", ".yaml", ".template", ".cfn":
 		return true
 	}
-	return isVariables(name)
+	return isTerraform(name)
 }
 
 func (w *walker) file(name string, named bool) {
@@ -187,6 +187,7 @@ func (w *walker) file(name string, named bool) {
 
 // finish joins what names one another, and sorts.
 func (r *reader) finish() *Inventory {
+	r.readModules()
 	r.join()
 	slices.Sort(r.inv.Files)
 	r.inv.Files = slices.Compact(r.inv.Files)

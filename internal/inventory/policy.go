@@ -50,7 +50,8 @@ type Statement struct {
 // Allows answers whether the statement's effect is Allow.
 func (s Statement) Allows() source.Truth { return s.Effect.Equals("Allow") }
 
-// Values is a list of strings of a policy.
+// Values is a list of strings of a policy. A value that is not known at all
+// stands in List as unknown text; since it may be a list too, Open is then set.
 type Values struct {
 	Present  bool // the element is there
 	Position source.Position

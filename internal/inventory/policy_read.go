@@ -64,10 +64,7 @@ func readValues(n *source.Node) Values {
 	if n == nil {
 		return Values{}
 	}
-	v := Values{Present: true, Position: n.Position, Open: n.Open || n.Kind == source.KindUnknown}
-	if n.Kind == source.KindUnknown {
-		return v
-	}
+	v := Values{Present: true, Position: n.Position, Open: n.Open}
 	for _, item := range n.List() {
 		if item.Kind == source.KindUnknown {
 			// It may be a string or a list of them.

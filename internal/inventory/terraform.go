@@ -6,11 +6,6 @@ import (
 	"github.com/stint-dev/stint/internal/source"
 )
 
-// isPlan reports whether a JSON object is what `terraform show -json` prints.
-func isPlan(n *source.Node) bool {
-	return n.Get("format_version") != nil && (n.Get("planned_values") != nil || n.Get("values") != nil || n.Get("resource_changes") != nil)
-}
-
 // terraformResources adds what one folder or one plan makes.
 func (r *reader) terraformResources(resources []source.Resource) {
 	s := r.scope()

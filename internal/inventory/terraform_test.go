@@ -84,7 +84,7 @@ resource "aws_iam_policy_attachment" "both" {
 	check(t, inv,
 		"role data.aws_iam_policy_document.spare name= account= trust=partial identity? tags?",
 		"role aws_iam_role.deploy name=deploy account= trust=partial +own=full +aws_iam_policy.shared=full +aws_iam_policy.shared=full boundary=aws_iam_policy.shared=full env:prod tags? 2h0m0s",
-		"role aws_iam_role.plan name=plan account= trust=partial +inline=full +arn:aws:iam::aws:policy/ReadOnlyAccess=none +aws_iam_policy.shared=full tags?",
+		"role aws_iam_role.plan name=plan account= trust=partial +arn:aws:iam::aws:policy/ReadOnlyAccess=none +inline=full +aws_iam_policy.shared=full tags?",
 		"role aws_iam_role.alone name=alone account= trust=full identity? tags?",
 		"provider aws_iam_openid_connect_provider.github url=https://token.actions.githubusercontent.com account= clients=[sts.amazonaws.com ${var.more}] open=false",
 	)

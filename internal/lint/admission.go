@@ -142,8 +142,17 @@ func (a *admission) alternatives(c *inventory.Condition, claim string) (out []al
 		}
 		out = append(out, alternative{claim, pattern, v})
 	}
-	_, ok = valuePattern(c.Test, source.Text{}, false)
+	if _, ok = valuePattern(c.Test, source.Text{}, false); ok && c.Values.Open && !slices.ContainsFunc(c.Values.List, unknownText) {
+		rest := source.UnknownText("the values that are not known").At(c.Values.Position, source.Span{})
+		pattern, _ := valuePattern(c.Test, rest, false)
+		out = append(out, alternative{claim, pattern, rest})
+	}
 	return out, ok
+}
+
+func unknownText(t source.Text) bool {
+	_, known := t.Known()
+	return !known
 }
 
 // deny adds what a token must have so that a Deny statement spares it: one of

@@ -293,7 +293,11 @@ func ruleShadowed(p *pass) {
 				by = append(by, named)
 			}
 		}
-		p.report(b.rule.Name, b.name(), "", "the rule %s matches whatever this rule matches, and lists its roles", strings.Join(by, " and "))
+		message := "the rule %s matches whatever this rule matches, and lists its roles"
+		if len(by) > 1 {
+			message = "the rules %s match whatever this rule matches, and list its roles"
+		}
+		p.report(b.rule.Name, b.name(), "", message, strings.Join(by, " and "))
 	})
 }
 

@@ -18,8 +18,9 @@ func FuzzHonest(f *testing.F) {
 		"repo:@@/octo-repo:ref:refs/heads/main", "@@", "repo:octo-org/@@", "repo:octo-org/octo-repo:*", "repo:octo-org/octo-repo:@@", "project_path:@@", "sts.amazonaws.com",
 		"${" + github + ":sub}", "@@${aws:PrincipalTag/x}", "*", "Repo:@@", "team", "${aws:PrincipalTag/team}", "true", "false", "repo:octo-org/octo-repo:ref:@@",
 	}
+	// An unknown issuer in a key is taken for the provider's, too.
 	keys := []string{
-		github + ":sub", github + ":aud", "@@:sub", github + ":@@", "gitlab.com:sub", "token.action.githubusercontent.com:sub", "aws:RequestTag/team", "aws:TagKeys",
+		github + ":sub", github + ":aud", github + ":@@", "gitlab.com:sub", "token.action.githubusercontent.com:sub", "aws:RequestTag/team", "aws:TagKeys",
 		"aws:PrincipalArn", "aws:RequestTag/@@",
 	}
 	operators := []string{

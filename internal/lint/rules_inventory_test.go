@@ -35,8 +35,9 @@ func node(t *testing.T, file, text string) *source.Node {
 	return nodes[0]
 }
 
-// hide takes values of a document for ones that are known after a deployment
-// only: "@name" as a part of a value becomes the variable of that name.
+// hide takes parts of a document for ones that only a deployment tells: @@ within
+// a value or a key becomes a variable, a member of this name stands for further
+// ones.
 func hide(n *source.Node) *source.Node {
 	out := *n
 	if n.Kind == source.KindString {
@@ -57,7 +58,11 @@ func hide(n *source.Node) *source.Node {
 			out.Open = true
 			continue
 		}
-		out.Fields = append(out.Fields, source.NewField(f.Key, hide(f.Value)))
+		key := f.Key
+		if before, after, found := strings.Cut(f.Name, "@@"); found {
+			key = source.Join(source.Literal(before), source.UnknownText("${var.value}"), source.Literal(after)).At(key.Position, key.Span)
+		}
+		out.Fields = append(out.Fields, source.NewField(key, hide(f.Value)))
 	}
 	return &out
 }
@@ -226,7 +231,7 @@ func TestAudience(t *testing.T) {
 		{"negated", world{trust: trustOf(`{"StringNotEquals":{"gh:aud":"other"}}`), clientIDs: []string{"sts.amazonaws.com"}}, ""},
 		{"no list read", world{trust: trustOf(trusted)}, ""},
 		{"list is open", world{trust: trustOf(trusted), clientIDs: []string{"x", "@@"}}, ""},
-		{"unknown value", world{trust: trustOf(`{"StringEquals":{"gh:aud":"@@"}}`), clientIDs: []string{"x"}}, ""},
+		{"unknown value", world{trust: trustOf(`{"StringEquals":{"gh:aud":"@@"}}`), clientIDs: []string{"x"}}, "unknown: whether the provider"},
 		{"partly unknown value", world{trust: trustOf(`{"StringEquals":{"gh:aud":"https://@@"}}`), clientIDs: []string{"https://a"}}, "unknown: whether the provider"},
 		{"partly unknown value that cannot be", world{trust: trustOf(`{"StringEquals":{"gh:aud":"https://@@"}}`), clientIDs: []string{"sts.amazonaws.com"}}, "does not list"},
 	})

@@ -47,15 +47,15 @@ var callerKeys = []string{
 }
 
 func anyPrincipal(p *pass) {
-	p.eachAllow(func(r *role, _ *policy, s *statement, certain source.Truth) {
+	p.eachAllow(func(r *role, trust *policy, s *statement, certain source.Truth) {
 		if s.Principal == nil {
 			return
 		}
 		anybody, at := s.Principal.Any, source.Literal("*").At(s.Principal.Position, source.Span{})
 		for _, t := range s.Principal.AWS.List {
-			// It holds AWS principals only, and a web identity is none.
-			if t.Equals("*") == source.Yes && grants(s, "sts:AssumeRole") != source.No {
-				anybody, at = source.Yes, t
+			if t.Equals("*") == source.Yes && anybody != source.Yes {
+				// It holds AWS principals only, and a web identity is none.
+				anybody, at, certain = source.Yes, t, s.Allows().And(grants(s, "sts:AssumeRole"))
 			}
 		}
 		if anybody != source.Yes {
@@ -68,6 +68,7 @@ func anyPrincipal(p *pass) {
 		for i := range s.Conditions {
 			narrowed = narrowed.Or(tellsCaller(&s.Conditions[i]))
 		}
+		narrowed = narrowed.Or(deniesOthers(trust))
 		p.verdict(certain.And(narrowed.Not()), r.Address, at, "",
 			"everybody on AWS may ask for the role, and no condition says whose request it must be",
 			"everybody on AWS may ask for the role; whether a condition says whose request it must be is not known")
@@ -87,9 +88,39 @@ func tellsCaller(c *inventory.Condition) source.Truth {
 		// enough, the rules on subjects say.
 		return source.Truthful(claim != "aud")
 	}
+	if _, known := c.Key.Known(); !known {
+		return source.Unknown
+	}
+	return onCaller(c)
+}
+
+func onCaller(c *inventory.Condition) source.Truth {
 	out := source.No
 	for _, k := range callerKeys {
 		out = out.Or(keyIs(c, k))
+	}
+	return out
+}
+
+// deniesOthers answers whether a Deny statement keeps out everybody but certain
+// callers: by a negated operator on a key that tells whose request it is.
+func deniesOthers(trust *policy) source.Truth {
+	out := unless(trust.Open)
+	for i := range trust.Statements {
+		s := &trust.Statements[i]
+		if s.Allows() == source.Yes {
+			continue
+		}
+		for k := range s.Conditions {
+			c := &s.Conditions[k]
+			if c.Test == "" || c.Test != "Null" && !positive(c.Test) && onCaller(c) != source.No {
+				is := s.Effect.Equals("Deny").And(grants(s, "sts:AssumeRole"))
+				if len(s.Conditions) > 1 || s.ConditionsOpen || c.Test == "" || s.Principal == nil || s.Principal.Any != source.Yes {
+					is = is.And(source.Unknown) // whom it spares beside those is not judged
+				}
+				out = out.Or(is)
+			}
+		}
 	}
 	return out
 }

@@ -26,6 +26,8 @@ func TestScopeRules(t *testing.T) {
 				// A Deny for another caller, and one of another action.
 				statements(allowFor(github, `{}`), `{"Effect":"Deny","Principal":{"AWS":"*"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringNotLike":{"`+github+`:sub":"repo:octo-org/*"}}}`),
 				statements(allowFor(github, `{}`), `{"Effect":"Deny","Principal":"*","Action":"sts:TagSession","Condition":{"StringNotLike":{"`+github+`:sub":"repo:octo-org/*"}}}`),
+				// For everybody, GitHub's jobs included, though only the Deny names them.
+				statements(`{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRoleWithWebIdentity"}`, denyFor(`{"StringNotEquals":{"gh:aud":"sts.amazonaws.com"}}`)),
 				// The action in other words.
 				`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Federated":"` + account + github + `"},"Action":["sts:TagSession","sts:assumerole*"]}}`,
 			},
@@ -97,6 +99,8 @@ func TestScopeRules(t *testing.T) {
 				// Customised subjects that name the owner, or the repository.
 				sub("repository_owner:octo-org:environment:*"), sub("repository_owner_id:65:*"), sub("repository_id:74:environment:*"),
 				sub("repo:*:repository_owner_id:65"), sub("job_workflow_ref:*:repository_id:74"),
+				// Nobody's subject begins so.
+				sub("octo-org/octo-repo:*"), sub("repos:octo-org/*"), trustOf(`{"StringLike":{"gh:sub":"project_path:*"}}`),
 				// StringEquals takes * literally: nobody has such a subject.
 				trustOf(`{"StringEquals":{"gh:sub":"repo:*"}}`),
 				// Only one customer.

@@ -23,7 +23,8 @@ var byAudience = map[string]string{
 
 func wrongClaim(p *pass) {
 	p.eachTrust(func(r *role, trust *policy) {
-		eachWebIdentity(trust, func(s *statement) {
+		for i := range trust.Statements {
+			s := &trust.Statements[i]
 			list, _ := p.providers(s)
 			for _, c := range conditionsOn(s, "sub") {
 				for _, v := range c.Values.List {
@@ -36,7 +37,7 @@ func wrongClaim(p *pass) {
 				}
 			}
 			p.tenantByAudience(r, s)
-		})
+		}
 	})
 }
 

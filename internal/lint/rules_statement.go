@@ -45,15 +45,15 @@ func splitConditions(p *pass) {
 	// All ways into one role, together.
 	var ways []*admission
 	compare := func() {
-		for _, open := range ways {
-			if !onlyAudience(open) {
+		for _, narrow := range ways {
+			if !narrow.tests("sub") {
 				continue
 			}
-			for _, narrow := range ways {
-				if narrow.statement.Index == open.statement.Index || !narrow.tests("sub") || sameText(narrow.provider.Text, open.provider.Text) != source.Yes {
-					continue
-				}
-				p.split(narrow, open)
+			// One other statement is enough to tell, and bounds what is said.
+			if i := slices.IndexFunc(ways, func(open *admission) bool {
+				return open.statement.Index != narrow.statement.Index && onlyAudience(open) && sameText(narrow.provider.Text, open.provider.Text) == source.Yes
+			}); i >= 0 {
+				p.split(narrow, ways[i])
 			}
 		}
 		ways = nil
@@ -103,9 +103,6 @@ func (p *pass) split(narrow, open *admission) {
 
 func audienceMissing(p *pass) {
 	p.eachAdmission(func(a *admission) {
-		if a.provider.Inferred && a.statement.Principal != nil && a.statement.Principal.Any == source.Yes {
-			return // any-principal says what is wrong there
-		}
 		if v := p.declared(a); v != nil && len(v.ClientIDs) == 1 && !v.ClientIDsOpen {
 			return // the provider takes no other audience, and STS checks that first
 		}
@@ -115,6 +112,9 @@ func audienceMissing(p *pass) {
 			}
 			return source.Truthful(pattern.String() != "*" || pattern.Wild() == subject.No)
 		})
+		if marked, _ := cutText(a.provider.Text, "oidc-provider/"); !a.provider.Known && !marked {
+			tested = tested.Or(source.Unknown) // whether it is an OIDC provider is not known
+		}
 		at := a.provider.Text
 		for _, c := range conditionsOn(a.statement, "aud") {
 			at = first(c)

@@ -53,16 +53,21 @@ func (p *pass) verdict(is source.Truth, subject string, at source.Text, fix, mes
 
 // keyIs answers whether a condition is on a key, in any case of letters.
 func keyIs(c *inventory.Condition, key string) source.Truth {
-	text, known := c.Key.Known()
-	if !known {
-		return source.Unknown
-	}
-	return source.Truthful(strings.EqualFold(text, key))
+	return lowerText(c.Key).Equals(strings.ToLower(key))
 }
 
-// sameKey reports whether two conditions are certainly on one key.
-func sameKey(a, b *inventory.Condition) bool {
-	return strings.EqualFold(a.Key.String(), b.Key.String())
+// sameKey answers whether two conditions are on one key.
+func sameKey(a, b *inventory.Condition) source.Truth {
+	return sameText(lowerText(a.Key), lowerText(b.Key))
+}
+
+// lowerText is a text in lower case, as keys compare.
+func lowerText(t source.Text) source.Text {
+	t.Parts = slices.Clone(t.Parts)
+	for i := range t.Parts {
+		t.Parts[i].Literal = strings.ToLower(t.Parts[i].Literal)
+	}
+	return t
 }
 
 // demands reports whether a condition holds only where the key is there.
@@ -82,12 +87,12 @@ func demanded(s *statement, c *inventory.Condition) source.Truth {
 	}
 	for i := range s.Conditions {
 		other := &s.Conditions[i]
-		switch {
-		case other == c || !sameKey(other, c):
+		switch same := sameKey(other, c); {
+		case other == c || same == source.No:
+		case other.Test == "" || demands(other) && same == source.Unknown:
+			out = source.Unknown
 		case demands(other):
 			return source.Yes
-		case other.Test == "":
-			out = source.Unknown
 		}
 	}
 	return out

@@ -224,6 +224,8 @@ func TestStructureRules(t *testing.T) {
 				aws(`{"AWS":"*"}`, `{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::111111111111:role/ci-*"}}`),
 				aws(`{"AWS":"arn:aws:iam::111111111111:root"}`, `{}`),
 				aws(`{"Service":"ec2.amazonaws.com"}`, `{}`),
+				statements(`{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRole"}`,
+					`{"Effect":"Deny","Principal":"*","Action":"sts:*","Condition":{"StringNotEquals":{"aws:PrincipalOrgID":"o-1"}}}`),
 				// No web identity is an AWS principal.
 				statements(`{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRoleWithWebIdentity"}`),
 				trustOf(`{"StringEquals":{` + good + `}}`),

@@ -247,6 +247,16 @@ func onTags(c *inventory.Condition) bool {
 	return lowerKey(c) == tagKeys || strings.HasPrefix(lowerKey(c), requestTag)
 }
 
+// maybeOnTags reports whether a condition of which something is not known may
+// be one on tags.
+func maybeOnTags(c inventory.Condition) bool {
+	if c.Test == "" {
+		return true
+	}
+	_, known := c.Key.Known()
+	return !known && (keyIs(&c, tagKeys) != source.No || lowerText(c.Key).HasPrefix(requestTag) != source.No)
+}
+
 // tagsAt is where a finding on sts:TagSession points: at the action.
 func tagsAt(s *statement) source.Text {
 	for _, t := range s.Action.List {
@@ -259,8 +269,11 @@ func tagsAt(s *statement) source.Text {
 
 func tagSessionOpen(p *pass) {
 	p.chained(func(r *role, _ *policy, s *statement, certain source.Truth) {
-		if slices.ContainsFunc(s.Conditions, func(c inventory.Condition) bool { return onTags(&c) || c.Test == "" }) {
+		if slices.ContainsFunc(s.Conditions, func(c inventory.Condition) bool { return onTags(&c) }) {
 			return
+		}
+		if slices.ContainsFunc(s.Conditions, maybeOnTags) {
+			certain = certain.And(source.Unknown)
 		}
 		p.verdict(certain, r.Address, tagsAt(s), "",
 			"callers from AWS may give the session any tag with any value",
@@ -271,6 +284,9 @@ func tagSessionOpen(p *pass) {
 func chainedTagsNotPinned(p *pass) {
 	p.chained(func(r *role, trust *policy, s *statement, certain source.Truth) {
 		pinned := map[string]bool{}
+		if slices.ContainsFunc(s.Conditions, maybeOnTags) {
+			certain = certain.And(source.Unknown)
+		}
 		for i := range s.Conditions {
 			c := &s.Conditions[i]
 			if key, ok := strings.CutPrefix(lowerKey(c), requestTag); ok && positive(c.Test) && !anyValue(c) && c.Test != "" {

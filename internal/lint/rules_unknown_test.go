@@ -125,6 +125,32 @@ func TestOpenPolicies(t *testing.T) {
 	}
 }
 
+func TestValuesThatMayFollow(t *testing.T) {
+	const ids = "repo:octo-org@65/octo-repo@74:environment:prod"
+	for _, c := range []struct{ document, unknown string }{
+		{trustOf(`{"StringLike":{"gh:sub":["` + ids + `"]}}`), "owner-wildcard"},
+		{sub(ids), "user-controlled-subject"},
+		{trustOf(`{"StringLike":{"gh:sub":["` + ids + `"]},"StringEquals":{"gh:repository_id":"74"}}`), ""},
+	} {
+		inv := inventoryOf(t, c.document)
+		for i := range inv.Roles[0].Trust.Statements[0].Conditions {
+			if condition := &inv.Roles[0].Trust.Statements[0].Conditions[i]; strings.HasSuffix(condition.Key.String(), ":sub") {
+				condition.Values.Open = true
+			}
+		}
+		var unknown []string
+		for _, f := range mine(Run(inv, Options{})) {
+			if !f.Unknown || f.Position.Line != 1 {
+				t.Errorf("%s: %+v", c.document, f)
+			}
+			unknown = append(unknown, f.Rule)
+		}
+		if got := strings.Join(unknown, " "); got != c.unknown {
+			t.Errorf("%s: unknown %q, want %q", c.document, got, c.unknown)
+		}
+	}
+}
+
 func TestProviderOfAnotherResource(t *testing.T) {
 	inv := inventoryOf(t, trustOf(`{"StringEquals":{"gh:aud":"sts.amazonaws.com"}}`))
 	federated := &inv.Roles[0].Trust.Statements[0].Principal.Federated.List[0]

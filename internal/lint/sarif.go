@@ -87,12 +87,12 @@ func SARIF(r Report, o SARIFOptions) any {
 			add(f.Finding, &f.By)
 		}
 	} else {
-		note(r.Summary.Silenced, "%d findings were silenced with a reason")
+		note(r.Summary.Silenced, "findings that were silenced with a reason: %d")
 	}
 	if !o.Unknown {
-		note(r.Summary.Unknown, "%d checks could not be decided from the files alone")
+		note(r.Summary.Unknown, "checks that could not be decided from the files alone: %d")
 	}
-	note(left, "%d further results were left out, the least severe ones")
+	note(left, "results left out, the least severe ones: %d")
 	run.Invocations = []sarifInvocation{invocation}
 	return sarifLog{
 		Schema:  "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",

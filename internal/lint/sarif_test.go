@@ -160,8 +160,8 @@ func TestSARIFForCodeScanning(t *testing.T) {
 		t.Errorf("%d results, want 3", n)
 	}
 	for path, want := range map[string]string{
-		"runs.0.invocations.0.toolExecutionNotifications.2.message.text": "2 findings were silenced with a reason",
-		"runs.0.invocations.0.toolExecutionNotifications.3.message.text": "1 checks could not be decided from the files alone",
+		"runs.0.invocations.0.toolExecutionNotifications.2.message.text": "findings that were silenced with a reason: 2",
+		"runs.0.invocations.0.toolExecutionNotifications.3.message.text": "checks that could not be decided from the files alone: 1",
 	} {
 		if got := get(t, log, path); got != want {
 			t.Errorf("%s: %v, want %s", path, got, want)
@@ -228,7 +228,7 @@ func TestSARIFLimits(t *testing.T) {
 	if n := len([]rune(get(t, results[1], "message.text").(string))); n > 1000 {
 		t.Errorf("a message of %d characters", n)
 	}
-	if got := get(t, got, "runs.0.invocations.0.toolExecutionNotifications.0.message.text"); got != "11 further results were left out, the least severe ones" {
+	if got := get(t, got, "runs.0.invocations.0.toolExecutionNotifications.0.message.text"); got != "results left out, the least severe ones: 11" {
 		t.Errorf("%v", got)
 	}
 }

@@ -3,6 +3,7 @@ package lint
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -236,8 +237,8 @@ func metaFinding(rule string, at source.Position, format string, args ...any) Fi
 // didYouMean names a rule that is written alike.
 func didYouMean(rule string, known map[string]bool) string {
 	best, least := "", 4
-	for id := range known {
-		if d := distance(rule, id, least); d < least || d == least && d < 4 && id < best {
+	for _, id := range slices.Sorted(maps.Keys(known)) {
+		if d := distance(rule, id, least); d < least {
 			best, least = id, d
 		}
 	}

@@ -32,25 +32,36 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Lines finds the line and column of a byte of a file. It is not safe for
-// concurrent use.
+// Lines finds the line and column of a byte of a file.
 type Lines struct {
 	file   string
 	data   []byte
 	starts []int
-	// The last place that was asked for: a file of one long line is read from
-	// left to right, and counting each column from its start would take the
-	// square of its length.
-	line, offset, column int
+	// blocks holds how many characters stand before each block of the file:
+	// minified files are one long line, and counting every column from its
+	// start would take the square of its length.
+	blocks []int
 }
+
+const lineBlock = 256 // bytes
 
 // NewLines reads where the lines of a file begin.
 func NewLines(file string, data []byte) *Lines {
-	l := &Lines{file: file, data: data, starts: []int{0}, column: 1}
+	l := &Lines{file: file, data: data, starts: []int{0}}
+	characters := 0
 	for i, c := range data {
+		if i%lineBlock == 0 {
+			l.blocks = append(l.blocks, characters)
+		}
+		if utf8.RuneStart(c) {
+			characters++
+		}
 		if c == '\n' {
 			l.starts = append(l.starts, i+1)
 		}
+	}
+	if len(data)%lineBlock == 0 {
+		l.blocks = append(l.blocks, characters)
 	}
 	return l
 }
@@ -62,27 +73,39 @@ func (l *Lines) At(offset int) Position {
 	if !exact {
 		line--
 	}
-	if line != l.line || offset < l.offset || l.column == 0 {
-		l.line, l.offset, l.column = line, l.starts[line], 1
-	}
-	l.column += utf8.RuneCount(l.data[l.offset:offset])
-	l.offset = offset
-	return Position{File: l.file, Line: line + 1, Column: l.column}
+	column := l.characters(offset) - l.characters(l.starts[line]) + 1
+	return Position{File: l.file, Line: line + 1, Column: column}
 }
 
-// Offset is the byte at a line and a column, or the end of the file for a place
-// beyond it.
-func (l *Lines) Offset(line, column int) int {
-	line = max(1, min(line, len(l.starts))) - 1
-	if line != l.line || column < l.column || l.column == 0 {
-		l.line, l.offset, l.column = line, l.starts[line], 1
+// characters counts the characters before a byte.
+func (l *Lines) characters(offset int) int {
+	block := offset / lineBlock
+	n := l.blocks[block]
+	for _, c := range l.data[block*lineBlock : offset] {
+		if utf8.RuneStart(c) {
+			n++
+		}
 	}
-	for l.column < column && l.offset < len(l.data) {
-		_, size := utf8.DecodeRune(l.data[l.offset:])
-		l.offset += size
-		l.column++
+	return n
+}
+
+// after is the byte that is n characters after another, or the end.
+func (l *Lines) after(offset, n int) int {
+	n += l.characters(offset)
+	block, exact := slices.BinarySearch(l.blocks, n)
+	if !exact {
+		block--
 	}
-	return l.offset
+	// Several blocks may begin with the same count only if one has no start of
+	// a character, which UTF-8 rules out.
+	at, count := block*lineBlock, l.blocks[block]
+	for at < len(l.data) && (count < n || !utf8.RuneStart(l.data[at])) {
+		if utf8.RuneStart(l.data[at]) {
+			count++
+		}
+		at++
+	}
+	return at
 }
 
 // Errorf is an *Error at a byte of the file.

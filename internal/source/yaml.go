@@ -32,12 +32,12 @@ func ParseYAML(file string, data []byte, tags TagFunc) ([]*Node, error) {
 		return nil, err
 	}
 	body := bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
-	r := &yamlReader{lines: NewLines(file, body), skipped: len(data) - len(body), tags: tags}
+	r := &yamlReader{lines: NewLines(file, body), starts: yamlLines(body), skipped: len(data) - len(body), tags: tags}
 	dec := yaml.NewDecoder(bytes.NewReader(body))
 	var docs []*Node
 	for {
 		var n yaml.Node
-		err := dec.Decode(&n)
+		err := decodeYAML(dec, &n)
 		if errors.Is(err, io.EOF) {
 			return docs, nil
 		}
@@ -54,19 +54,53 @@ func ParseYAML(file string, data []byte, tags TagFunc) ([]*Node, error) {
 	}
 }
 
+// decodeYAML reads the next document. The parser is not ours: should it panic on
+// a file, that file is refused and the others are still read.
+func decodeYAML(dec *yaml.Decoder, n *yaml.Node) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the parser gave up: %.200v", p)
+		}
+	}()
+	return dec.Decode(n)
+}
+
+// yamlLines are the bytes at which the lines of a file begin for YAML, which
+// knows more line breaks than an editor (YAML 1.1, section 5.4).
+func yamlLines(data []byte) []int {
+	starts := []int{0}
+	for i := 0; i < len(data); i++ {
+		rest := data[i:]
+		switch {
+		case rest[0] == '\n', rest[0] == '\r' && (len(rest) == 1 || rest[1] != '\n'):
+			starts = append(starts, i+1)
+		case bytes.HasPrefix(rest, []byte("\u0085")):
+			starts = append(starts, i+2)
+		case bytes.HasPrefix(rest, []byte("\u2028")), bytes.HasPrefix(rest, []byte("\u2029")):
+			starts = append(starts, i+3)
+		}
+	}
+	return starts
+}
+
 type yamlReader struct {
 	lines   *Lines
-	skipped int // bytes before the text
+	starts  []int // of lines as YAML counts them
+	skipped int   // bytes before the text
 	tags    TagFunc
 	nodes   int
+	deepest int                    // how deep values were nested so far
 	aliased map[*yaml.Node]aliased // what anchors stand for
 }
 
-// aliased is what an anchor stands for, and how many values that is.
+// aliased is what an anchor stands for, how many values that is, and how deep
+// they are nested.
 type aliased struct {
-	value *Node
-	nodes int
+	value         *Node
+	nodes, levels int
 }
+
+var jsonNumber = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?$`)
 
 var yamlError = regexp.MustCompile(`(?s)^(?:line ([0-9]+): )?(.*)$`)
 
@@ -75,7 +109,7 @@ func (r *yamlReader) syntax(err error) error {
 	m := yamlError.FindStringSubmatch(strings.TrimPrefix(err.Error(), "yaml: "))
 	e.Message = "not YAML: " + m[2]
 	if line, err := strconv.Atoi(m[1]); err == nil {
-		e.Position.Line = max(1, min(line, len(r.lines.starts)))
+		e.Position = r.lines.At(r.starts[max(1, min(line, len(r.starts)))-1])
 	}
 	return e
 }
@@ -83,7 +117,7 @@ func (r *yamlReader) syntax(err error) error {
 // offset is the byte at which a value begins.
 func (r *yamlReader) offset(n *yaml.Node) int {
 	data := r.lines.data
-	at := r.lines.Offset(n.Line, n.Column)
+	at := r.lines.after(r.starts[max(1, min(n.Line, len(r.starts)))-1], n.Column-1)
 	for at < len(data) && (data[at] == '!' || data[at] == '&') && (n.Tag != "" && data[at] == '!' || n.Anchor != "") {
 		// The parser hangs a value at its tag or its anchor.
 		rest := data[at:]
@@ -110,6 +144,7 @@ func (r *yamlReader) value(n *yaml.Node, depth int, within []*yaml.Node) (*Node,
 	if depth > MaxDepth {
 		return nil, r.lines.Errorf(start, "nested deeper than %d levels", MaxDepth)
 	}
+	r.deepest = max(r.deepest, depth)
 	if n.Kind == yaml.AliasNode {
 		if slices.Contains(within, n.Alias) {
 			return nil, r.lines.Errorf(start, "the alias *%.64s stands inside of what it stands for", n.Value)
@@ -145,14 +180,22 @@ func (r *yamlReader) value(n *yaml.Node, depth int, within []*yaml.Node) (*Node,
 	return r.tagged(n, out, start)
 }
 
+// ownTag reports whether a value has a tag that is not one of YAML's.
+func ownTag(n *yaml.Node) bool {
+	return n.Tag != "" && n.Tag != "!" && !strings.HasPrefix(n.ShortTag(), "!!")
+}
+
 // alias is what an anchor stands for. It is read once; what it holds counts each
 // time.
 func (r *yamlReader) alias(n *yaml.Node, depth int, within []*yaml.Node) (*Node, error) {
-	if a, ok := r.aliased[n]; ok {
+	if a, ok := r.aliased[n]; ok && depth+a.levels <= MaxDepth {
 		r.nodes += a.nodes
+		r.deepest = max(r.deepest, depth+a.levels)
 		return a.value, nil
 	}
-	before := r.nodes
+	before, deepest := r.nodes, r.deepest
+	r.deepest = depth
+	defer func() { r.deepest = max(r.deepest, deepest) }()
 	v, err := r.value(n, depth, append(slices.Clip(within), n))
 	if err != nil {
 		return nil, err
@@ -160,13 +203,13 @@ func (r *yamlReader) alias(n *yaml.Node, depth int, within []*yaml.Node) (*Node,
 	if r.aliased == nil {
 		r.aliased = map[*yaml.Node]aliased{}
 	}
-	r.aliased[n] = aliased{v, r.nodes - before}
+	r.aliased[n] = aliased{v, r.nodes - before, r.deepest - depth}
 	return v, nil
 }
 
 // tagged applies a value's own tag.
 func (r *yamlReader) tagged(n *yaml.Node, out *Node, start int) (*Node, error) {
-	if n.Tag == "" || strings.HasPrefix(n.ShortTag(), "!!") || n.Tag == "!" {
+	if !ownTag(n) {
 		return out, nil
 	}
 	if r.tags != nil {
@@ -196,7 +239,11 @@ func scalarKind(n *yaml.Node) Kind {
 			return KindBool
 		}
 	case "!!int", "!!float":
-		return KindNumber
+		// What JSON does not write as a number, such as an account id that
+		// begins with 0, is kept as the text that stands there.
+		if jsonNumber.MatchString(n.Value) {
+			return KindNumber
+		}
 	}
 	return KindString
 }
@@ -210,7 +257,7 @@ func (r *yamlReader) mapping(out *Node, n *yaml.Node, depth int, within []*yaml.
 		if k.Kind == yaml.AliasNode {
 			k = k.Alias
 		}
-		if k.Kind != yaml.ScalarNode {
+		if k.Kind != yaml.ScalarNode || ownTag(k) {
 			return r.lines.Errorf(start, "expected a key that is text")
 		}
 		key := Literal(k.Value).At(r.lines.At(start), r.span(n.Content[i], start))
@@ -219,6 +266,9 @@ func (r *yamlReader) mapping(out *Node, n *yaml.Node, depth int, within []*yaml.
 			return err
 		}
 		if k.ShortTag() == "!!merge" {
+			if merged != nil {
+				return r.lines.Errorf(start, "the key << stands twice")
+			}
 			merged = append(merged, v.List()...)
 			continue
 		}

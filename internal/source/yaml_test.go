@@ -31,7 +31,9 @@ func shape(n *source.Node) string {
 func TestParseYAML(t *testing.T) {
 	for _, test := range []struct{ name, text, want string }{
 		{"a date stays text", "Version: 2012-10-17", `{Version:string "2012-10-17"@1:10}`},
-		{"an account keeps its digits", "a: 011111111111\nb: '011'", `{a:number "011111111111"@1:4 b:string "011"@2:4}`},
+		{"an account keeps its digits", "a: 011111111111\nb: '011'", `{a:string "011111111111"@1:4 b:string "011"@2:4}`},
+		{"numbers that JSON has not", "a: 0x1F\nb: 1_000\nc: .inf\nd: -1.5", `{a:string "0x1F"@1:4 b:string "1_000"@2:4 c:string ".inf"@3:4 d:number "-1.5"@4:4}`},
+		{"lines that only YAML breaks", "# a\u2028b: x\nc: y", `{b:string "x"@1:8 c:string "y"@2:4}`},
 		{"only true and false are boolean", "on: yes\na: true\nb: \"true\"", `{on:string "yes"@1:5 a:boolean "true"@2:4 b:string "true"@3:4}`},
 		{"nothing", "a:\nb: null\nc: ~", `{a:null ""@1:3 b:null "null"@2:4 c:null "~"@3:4}`},
 		{"lists", "a: [x, 'y']\nb:\n- z", `{a:[string "x"@1:5 string "y"@1:8] b:[string "z"@3:3]}`},
@@ -70,7 +72,10 @@ func TestParseYAMLRefuses(t *testing.T) {
 		{"an alias within itself", "a: &x [1, *x]", 1, "stands inside of what it stands for"},
 		{"a bomb of aliases", bomb, 6, "with all aliases resolved"},
 		{"deep nesting", strings.Repeat("[", 100) + strings.Repeat("]", 100), 1, "nested deeper"},
+		{"deep nesting by aliases", "a: &a " + strings.Repeat("[", 40) + strings.Repeat("]", 40) + "\nb: *a\nc: " + strings.Repeat("[", 40) + "*a" + strings.Repeat("]", 40), 1, "nested deeper"},
 		{"a key that is a list", "? [a]\n: b", 1, "expected a key that is text"},
+		{"two merges", "a: &a {b: c}\nd:\n  <<: *a\n  <<: *a", 4, "the key << stands twice"},
+		{"a key with a tag", "a: 1\n!Sub b: 1", 2, "expected a key that is text"},
 		{"a merge of text", "a:\n  <<: x", 2, "expected a mapping to merge"},
 		{"no YAML", "a: [b", 1, "not YAML"},
 		{"no UTF-8", "a: b\nc: \xff", 2, "not valid UTF-8"},

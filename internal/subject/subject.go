@@ -233,8 +233,9 @@ func (s Subject) ownerOf(p Pair) Part {
 }
 
 // Owner says how far the pattern tells whose job it is: which user,
-// organization or group of a platform that everybody uses. A literal text
-// without an owner is Absent.
+// organization or group of a platform that everybody uses. It is Absent where
+// no owner is named and nothing can match one: in a literal text without an
+// owner, and in a pattern that no subject begins like.
 func (s Subject) Owner() Part {
 	best := Part{}
 	for _, p := range s.Pairs {
@@ -252,10 +253,28 @@ func (s Subject) Owner() Part {
 		return best
 	case s.strayHole():
 		return Part{Scope: Depends, Pattern: s.Pattern}
-	case s.Pattern.Wild() == Yes:
+	case s.Pattern.Wild() == Yes && s.begins():
 		return Part{Scope: All, Pattern: s.Pattern}
 	}
 	return best
+}
+
+// begins reports whether a subject of the platform can begin as the pattern
+// does: with a key. octo-org/octo-repo:*, which lacks its repo:, matches none.
+func (s Subject) begins() bool {
+	prefix := s.Pattern.Prefix()
+	if s.Issuer != "" {
+		return true
+	}
+	if key, _, whole := strings.Cut(prefix, ":"); whole {
+		return !roleless(s.Platform, key)
+	}
+	for key := range keys[s.Platform] {
+		if strings.HasPrefix(key, prefix) {
+			return true
+		}
+	}
+	return strings.HasPrefix(prefix, "repo_property_") || len(keys[s.Platform]) == 0
 }
 
 // strayHole reports unknown text that may hold whole pairs.

@@ -117,13 +117,13 @@ func (m *migration) plan(s site) {
 		text, ok := v.Known()
 		if !ok {
 			p.wanted = append(p.wanted, wanted{})
-			if v.Prefix() == "" || strings.HasPrefix(v.Prefix(), "repo:") {
+			if s.mayName(v) {
 				m.unchanged(s, v, "it is built from what only a deployment tells: "+strings.Join(v.Unknowns(), ", "))
 			}
 			continue
 		}
 		w := m.o.convert(text, s.like, s.fold)
-		if w.new != w.old && s.reason != "" {
+		if s.reason != "" && (w.new != w.old || w.reason != "") {
 			w.reason = s.reason
 		}
 		e := edit{span: v.Span, unit: v.Span, old: w.old, new: w.new, beside: m.o.Add}

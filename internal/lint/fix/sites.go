@@ -8,6 +8,7 @@ import (
 	"github.com/stint-dev/stint/internal/inventory"
 	"github.com/stint-dev/stint/internal/match"
 	"github.com/stint-dev/stint/internal/source"
+	"github.com/stint-dev/stint/internal/subject"
 )
 
 // site is a list of values that are compared with a subject.
@@ -44,6 +45,13 @@ func (s site) find(value string) (source.Text, bool) {
 	return source.Text{}, false
 }
 
+// mayName reports whether a value that is not wholly known may name a
+// repository on GitHub.
+func (s site) mayName(v source.Text) bool {
+	platform, _ := subject.OfIssuer(s.host)
+	return strings.HasPrefix(v.Prefix(), "repo:") || v.Prefix() == "" && (s.host == "" || platform == subject.GitHub)
+}
+
 // sites are the lists of values that may name repositories.
 func (m *migration) sites() []site {
 	var out []site
@@ -73,11 +81,11 @@ func (m *migration) sites() []site {
 // configSites are the patterns for subjects in a stint.yaml.
 func configSites(c inventory.Configuration) []site {
 	var out []site
-	add := func(subject string, n *source.Node) {
+	add := func(whose string, n *source.Node) {
 		if n == nil {
 			return
 		}
-		s := site{subject: subject, position: n.Position, node: n, like: true}
+		s := site{subject: whose, position: n.Position, node: n, like: true}
 		for _, v := range n.List() {
 			s.values = append(s.values, v.Text)
 		}

@@ -2,30 +2,23 @@
 // whose properties are resolved as far as the template itself tells.
 //
 // What a deployment decides stays unknown: parameters without a default, pseudo
-// parameters such as AWS::AccountId, attributes of resources, imports, dynamic
-// references and macros. A parameter with a default has that value, as it has
-// in a deployment that names no other; conditions on it are decided by it.
+// parameters such as AWS::AccountId and AWS::Partition, attributes of resources,
+// imports, dynamic references and macros. A parameter with a default has that
+// value, as it has in a deployment that names no other; conditions on it are
+// decided by it. A value that hangs on a condition that is not decided is not
+// known, but for what both of its branches have in common.
+//
+// A resource is read whether its own Condition holds or not.
 package cloudformation
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/stint-dev/stint/internal/source"
-)
-
-// The bounds of a template.
-const (
-	// maxText bounds a resolved text, in bytes: joins of joins double at each
-	// step.
-	maxText = 1 << 20
-	// maxSteps bounds how many values are resolved: a parameter list that is
-	// split and joined over and over grows too.
-	maxSteps = 2_000_000
-	maxDepth = 100 // functions within functions
-	maxErrs  = 50
 )
 
 // Is reports whether a document is a template.
@@ -41,6 +34,9 @@ func Is(n *source.Node) bool {
 		return false
 	}
 	for _, f := range resources.Fields {
+		if strings.HasPrefix(f.Name, forEach) {
+			return true
+		}
 		if t, ok := f.Value.Get("Type"), f.Value.Kind == source.KindMap; ok && t != nil && strings.Contains(t.Text.String(), "::") {
 			return true
 		}
@@ -56,6 +52,8 @@ func Parse(file string, data []byte) ([]source.Resource, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Nothing behind the last mark of a document is no document.
+	docs = slices.DeleteFunc(docs, func(n *source.Node) bool { return n.Kind == source.KindNull })
 	start := source.Position{File: file, Line: 1, Column: 1}
 	if len(docs) != 1 {
 		return nil, &source.Error{Position: start, Message: fmt.Sprintf("expected one template, found %d documents", len(docs))}
@@ -66,26 +64,25 @@ func Parse(file string, data []byte) ([]source.Resource, error) {
 		return nil, &source.Error{Position: root.Position, Message: "expected a template with Resources"}
 	}
 	t := newTemplate(root)
-	var out []source.Resource
-	for _, f := range resources.Fields {
-		if r, ok := t.resource(f); ok {
-			out = append(out, r)
-		}
-	}
-	return out, errors.Join(t.errs...)
+	t.read(resources.Fields, 0)
+	return t.out, errors.Join(t.errs...)
 }
 
 // documents reads a file without resolving anything. Tags become functions in
 // their long form.
 func documents(file string, data []byte) ([]*source.Node, error) {
-	if body := bytes.TrimLeft(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), " \t\r\n"); bytes.HasPrefix(body, []byte("{")) {
-		if docs, err := source.ParseJSON(file, data); err == nil {
-			return docs, nil
-		} else if strict := (*source.Error)(nil); errors.As(err, &strict) && !strings.HasPrefix(strict.Message, "not JSON") {
-			return nil, err
+	body := bytes.TrimLeft(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), " \t\r\n")
+	if !bytes.HasPrefix(body, []byte("{")) {
+		return source.ParseYAML(file, data, longForm)
+	}
+	docs, err := source.ParseJSON(file, data)
+	if e := (*source.Error)(nil); errors.As(err, &e) && strings.HasPrefix(e.Message, "not JSON") {
+		// YAML may begin with a brace too.
+		if read, yamlErr := source.ParseYAML(file, data, longForm); yamlErr == nil {
+			return read, nil
 		}
 	}
-	return source.ParseYAML(file, data, longForm)
+	return docs, err
 }
 
 // longForm turns !Sub x into {"Fn::Sub": x}.
@@ -102,7 +99,7 @@ func longForm(tag string, n *source.Node) (*source.Node, bool, error) {
 		if n.Kind == source.KindString {
 			resource, attribute, ok := strings.Cut(n.Text.String(), ".")
 			if !ok {
-				return nil, false, &source.Error{Position: n.Position, Message: "!GetAtt: expected RESOURCE.ATTRIBUTE"}
+				break // told where it is resolved
 			}
 			part := func(s string) *source.Node {
 				return &source.Node{Kind: source.KindString, Position: n.Position, Text: source.Literal(s).At(n.Position, source.Span{})}
@@ -114,124 +111,4 @@ func longForm(tag string, n *source.Node) (*source.Node, bool, error) {
 	}
 	key := source.Literal(name).At(n.Position, source.Span{})
 	return &source.Node{Kind: source.KindMap, Position: n.Position, Fields: []source.Field{source.NewField(key, n)}}, true, nil
-}
-
-// template is a template at work.
-type template struct {
-	parameters map[string]*source.Node // by name
-	mappings   *source.Node
-	conditions map[string]*source.Node
-	resources  *source.Node
-	globals    *source.Node // of SAM
-	macros     bool         // some macro may add to every resource
-
-	decided  map[string]source.Truth // conditions that were decided
-	deciding map[string]bool
-	steps    int
-	full     bool // the bound was met, and told
-	errs     []error
-}
-
-func newTemplate(root *source.Node) *template {
-	t := &template{
-		parameters: map[string]*source.Node{}, conditions: map[string]*source.Node{},
-		mappings: root.Get("Mappings"), resources: root.Get("Resources"), globals: root.Get("Globals"),
-		decided: map[string]source.Truth{}, deciding: map[string]bool{},
-	}
-	if p := root.Get("Parameters"); p != nil {
-		for _, f := range p.Fields {
-			t.parameters[f.Name] = f.Value
-		}
-	}
-	if c := root.Get("Conditions"); c != nil {
-		for _, f := range c.Fields {
-			t.conditions[f.Name] = f.Value
-		}
-	}
-	for _, m := range root.Get("Transform").List() {
-		switch m.Text.String() {
-		case "AWS::Serverless-2016-10-31", "AWS::LanguageExtensions", "AWS::SecretsManager-2020-07-23", "AWS::SecretsManager-2024-09-16", "AWS::CodeDeployBlueGreen":
-		default:
-			t.macros = true
-		}
-	}
-	return t
-}
-
-func (t *template) fail(at source.Position, format string, args ...any) {
-	if len(t.errs) < maxErrs {
-		t.errs = append(t.errs, &source.Error{Position: at, Message: fmt.Sprintf(format, args...)})
-	}
-}
-
-func (t *template) resource(f source.Field) (source.Resource, bool) {
-	if strings.HasPrefix(f.Name, "Fn::") { // a loop or a macro makes resources that are not known
-		return source.Resource{}, false
-	}
-	n := f.Value
-	kind := n.Get("Type")
-	if n.Kind != source.KindMap || kind == nil || kind.Kind != source.KindString || kind.Text.String() == "" {
-		t.fail(f.Key.Position, "the resource %.100s: expected a Type", f.Name)
-		return source.Resource{}, false
-	}
-	r := source.Resource{Address: f.Name, Type: kind.Text.String(), Position: f.Key.Position}
-	properties := n.Get("Properties")
-	if properties == nil {
-		properties = &source.Node{Kind: source.KindMap, Position: f.Key.Position}
-	}
-	r.Values = t.resolve(properties, 0)
-	if r.Values == nil {
-		r.Values = &source.Node{Kind: source.KindMap, Position: properties.Position}
-	}
-	r.Values = t.withGlobals(r.Type, r.Values)
-	if t.macros && r.Values.Kind == source.KindMap {
-		open := *r.Values
-		open.Open = true
-		open.Text = source.UnknownText("Transform")
-		r.Values = &open
-	}
-	return r, true
-}
-
-// withGlobals adds what a SAM template says of all its functions. What a
-// function says itself wins, lists are joined (SAM specification, "Globals").
-func (t *template) withGlobals(kind string, values *source.Node) *source.Node {
-	name, ok := strings.CutPrefix(kind, "AWS::Serverless::")
-	if !ok {
-		return values
-	}
-	globals := t.resolve(t.globals.Get(name), 0)
-	if globals == nil || globals.Kind != source.KindMap {
-		return values
-	}
-	return merged(globals, values)
-}
-
-func merged(base, own *source.Node) *source.Node {
-	switch {
-	case own == nil:
-		return base
-	case base.Kind == source.KindList && own.Kind == source.KindList:
-		out := *own
-		out.Items = append(append([]*source.Node{}, base.Items...), own.Items...)
-		return &out
-	case base.Kind != source.KindMap || own.Kind != source.KindMap:
-		return own
-	}
-	out := *own
-	out.Fields = append([]source.Field{}, own.Fields...)
-	for _, f := range base.Fields {
-		at := -1
-		for i := range out.Fields {
-			if out.Fields[i].Name == f.Name {
-				at = i
-			}
-		}
-		if at < 0 {
-			out.Fields = append(out.Fields, f)
-			continue
-		}
-		out.Fields[at].Value = merged(f.Value, out.Fields[at].Value)
-	}
-	return &out
 }
