@@ -23,6 +23,7 @@ type module struct {
 	memo       map[string]*source.Node // of locals, variables, documents
 	evaluating map[string]bool
 	children   map[string][]instance // of module calls
+	made       map[*hclsyntax.Block][]instance
 }
 
 // instance is one of what count or for_each make.
@@ -35,7 +36,7 @@ type instance struct {
 
 func (p *program) module(dir, prefix string, inputs map[string]*source.Node, within []string) *module {
 	return &module{program: p, folder: p.folders[dir], dir: dir, prefix: prefix, inputs: inputs, within: within,
-		memo: map[string]*source.Node{}, evaluating: map[string]bool{}, children: map[string][]instance{}}
+		memo: map[string]*source.Node{}, evaluating: map[string]bool{}, children: map[string][]instance{}, made: map[*hclsyntax.Block][]instance{}}
 }
 
 // resources are what the module makes, and the modules that it calls.
@@ -96,6 +97,16 @@ func (m *module) call(name string) []instance {
 
 // instances are what count and for_each make of a block.
 func (m *module) instances(b *hclsyntax.Block) []instance {
+	made, known := m.made[b]
+	if !known {
+		m.made[b] = []instance{{index: "[?]"}} // what needs itself is not known
+		made = m.expand(b)
+		m.made[b] = made
+	}
+	return made
+}
+
+func (m *module) expand(b *hclsyntax.Block) []instance {
 	if a, ok := b.Body.Attributes["count"]; ok {
 		n := m.eval(a.Expr, nil, 0)
 		if count, ok := integer(n); ok {
