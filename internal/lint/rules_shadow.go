@@ -25,7 +25,7 @@ func roleTagShadows(p *pass) {
 		}
 		tags := p.sentByBroker(r)
 		if r.Trust != nil && r.Trust.Err == nil {
-			tags = append(tags, sentByTrust(r.Trust)...)
+			tags = append(tags, sentByTrust(r)...)
 		}
 		for _, own := range r.Tags {
 			key, known := own.Key.Known()
@@ -92,8 +92,8 @@ func sentByTrust(trust *policy) []sent {
 		}
 	}
 	var out []sent
-	for _, low := range order {
-		out = append(out, sent{named[low], mayLack(trust, low), "which the trust policy allows and does not demand"})
+	for _, key := range named {
+		out = append(out, sent{key, mayLack(trust, key), "which the trust policy allows and does not demand"})
 	}
 	return out
 }

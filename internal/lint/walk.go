@@ -263,6 +263,9 @@ func webIdentityStatements(trust *inventory.Policy, allow bool, f func(s *invent
 		if !allow {
 			effect = s.Effect.Equals("Deny")
 		}
+		if effect == source.No {
+			continue // looking at the actions costs more
+		}
 		if certain := effect.And(grants(s, webIdentityAction)); certain != source.No {
 			f(s, certain)
 		}

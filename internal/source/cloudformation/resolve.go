@@ -205,7 +205,7 @@ func (t *template) ref(at *source.Node, name string) *source.Node {
 	}
 	written := "!Ref " + name
 	if v, ok := t.loops[name]; ok {
-		return text(at.Position, v)
+		return text(at.Position, v.At(at.Position, source.Span{}))
 	}
 	if p, ok := t.parameters[name]; ok {
 		return t.parameter(at, name, p)
