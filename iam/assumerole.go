@@ -84,7 +84,7 @@ func (c AssumeRoleCall) Check() *Refusal {
 	}
 	for _, key := range c.TransitiveTagKeys {
 		if !slices.ContainsFunc(c.Tags, func(t Tag) bool { return strings.EqualFold(t.Key, key) }) {
-			return &Refusal{Kind: RefusedTags, Tag: key, Message: fmt.Sprintf("the key %s is passed as transitive, and no such tag is", key)}
+			return &Refusal{Kind: RefusedTags, Tag: key, Message: fmt.Sprintf("the call makes the key %s transitive and passes no such tag", key)}
 		}
 	}
 	if n := len(c.Session().Tags); n > maxSessionTags {

@@ -60,15 +60,13 @@ type LayerPolicy struct {
 // AccessResult is the verdict on a request by all policies that apply to it.
 type AccessResult struct {
 	Decision Decision `json:"decision"`
+	Action   string   `json:"action"`
 	// Denied is the layer that denied; empty where the request is allowed.
 	Denied LayerKind `json:"denied,omitempty"`
 	// CrossAccount says that the resource is another account's than the caller.
-	CrossAccount bool `json:"crossAccount,omitempty"`
-	// Silent says that AWS does not define how the policies combine here, and
-	// that the reading was chosen that denies.
-	Silent bool    `json:"silent,omitempty"`
-	Reason string  `json:"reason"` // one sentence
-	Layers []Layer `json:"layers"`
+	CrossAccount bool    `json:"crossAccount,omitempty"`
+	Reason       string  `json:"reason"` // one sentence
+	Layers       []Layer `json:"layers"`
 }
 
 // Layer is the layer of a kind, or nil where no policies of that kind apply.
@@ -140,7 +138,7 @@ func (a Access) ownPolicyDecides() bool {
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 func Authorize(a Access) AccessResult {
 	r := a.Request()
-	result := AccessResult{CrossAccount: a.resourceAccount() != a.Caller.AccountID()}
+	result := AccessResult{Action: a.Action, CrossAccount: a.resourceAccount() != a.Caller.AccountID()}
 	layer := func(kind LayerKind, present bool, levels ...[]NamedPolicy) {
 		if present {
 			result.Layers = append(result.Layers, evaluateLayer(kind, r, levels))

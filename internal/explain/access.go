@@ -95,6 +95,7 @@ func (l layer) speak() string {
 
 // checked is a request with its layers.
 type checked struct {
+	access  iam.Access  // without policies
 	request iam.Request // without IdentityPolicy
 	session Caller
 	owner   string
@@ -103,19 +104,14 @@ type checked struct {
 }
 
 func (a Access) check() checked {
-	ctx := a.Session.context(a.Time)
-	other := first(a.ResourceAccount, account(a.Resource), account(a.Session.Role.ARN))
-	if other != "" {
-		ctx.Set("aws:ResourceAccount", other)
-	}
-	for key, values := range a.Context {
-		ctx.Set(key, values...)
+	access := iam.Access{
+		Caller: a.Session.caller(iam.Policies{}), Action: a.Action, Resource: a.Resource, ResourceAccount: a.ResourceAccount,
+		Keys: iam.NewContext(a.Context), Time: a.Time,
 	}
 	return checked{
-		request: iam.Request{Action: a.Action, Resource: a.Resource, Principal: a.Session.principal(), Context: ctx},
-		session: a.Session, owner: "the session",
+		access: access, request: access.Request(), session: a.Session, owner: "the session",
 		layers: []layer{{LayerIdentity, a.Identity, false}, {LayerBoundary, a.Boundary, false}, {LayerSession, a.SessionPolicies, false}, {LayerResource, a.ResourcePolicy, false}},
-		cross:  other != account(a.Session.Role.ARN),
+		cross:  iam.Authorize(access).CrossAccount,
 	}
 }
 

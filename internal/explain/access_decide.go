@@ -2,7 +2,6 @@ package explain
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/stint-dev/stint/iam"
 )
@@ -28,42 +27,49 @@ func (c checked) decide(l layer) iam.Decision {
 	return decision
 }
 
-// denying is the layer that denies, or nil. An explicit deny wins; a resource
-// of another account needs its own policy's word beside the caller's; and in
-// one account either is enough, as far as the boundary and the session
-// policies go.
+// denying is the layer that denies, or nil.
 func (c checked) denying() *layer {
 	if len(c.layers) == 1 {
 		return c.alone()
 	}
-	identity, boundary, session, resource := &c.layers[0], &c.layers[1], &c.layers[2], &c.layers[3]
-	for i := range c.layers {
-		if c.decide(c.layers[i]) == iam.ExplicitDeny {
-			return &c.layers[i]
-		}
-	}
-	byIdentity := c.decide(*identity) == iam.Allow
-	byResource, directly := c.byResource(*resource)
-	switch {
-	case c.cross && !byIdentity:
-		return identity
-	case (c.cross || c.isKey()) && !byResource:
-		return resource
-	case !byIdentity && !directly:
-		if len(identity.documents) == 0 && len(resource.documents) > 0 && !byResource {
-			return resource
-		}
-		return identity
-	}
-	if !c.cross && directly && c.namesSession(*resource) {
+	result := iam.Authorize(c.policies())
+	if result.Decision == iam.Allow {
 		return nil
 	}
-	for _, l := range []*layer{boundary, session} {
-		if len(l.documents) > 0 && c.decide(*l) != iam.Allow {
-			return l
+	at := slices.IndexFunc(c.layers, func(l layer) bool { return l.kind == string(result.Denied) })
+	// Where only the resource's policy is given, it is the one to speak of.
+	if resource := c.of(LayerResource); c.layers[at].kind == LayerIdentity && len(c.layers[at].documents) == 0 &&
+		resource != nil && len(resource.documents) > 0 && c.decide(*resource) != iam.Allow {
+		return resource
+	}
+	return &c.layers[at]
+}
+
+// policies is the request with the policies of its layers.
+func (c checked) policies() iam.Access {
+	a := c.access
+	for _, l := range c.layers {
+		switch l.kind {
+		case LayerIdentity:
+			a.Caller.Policies.Identity = named(l.documents)
+		case LayerBoundary:
+			a.Caller.Policies.Boundary = single(l.documents)
+		case LayerSession:
+			a.Caller.Policies.Session = named(l.documents)
+		case LayerResource:
+			a.ResourcePolicy = single(l.documents)
 		}
 	}
-	return nil
+	return a
+}
+
+// of is the layer of a kind, or nil.
+func (c checked) of(kind string) *layer {
+	at := slices.IndexFunc(c.layers, func(l layer) bool { return l.kind == kind })
+	if at < 0 {
+		return nil
+	}
+	return &c.layers[at]
 }
 
 // alone is the one layer where it denies.
@@ -73,43 +79,4 @@ func (c checked) alone() *layer {
 		return l
 	}
 	return nil
-}
-
-// byResource reports whether the resource's policy allows it, and whether it
-// names the caller and not only its account, which leaves it to the account's
-// own policies.
-func (c checked) byResource(l layer) (allows, directly bool) {
-	for _, d := range l.documents {
-		for _, s := range c.evaluate(l, d.Policy).Statements {
-			if s.Matched && s.Effect == iam.EffectAllow {
-				allows, directly = true, directly || !s.ByAccount
-			}
-		}
-	}
-	return allows, directly
-}
-
-// isKey reports whether it is a key of KMS, whose own policy must allow
-// whatever is done with it (KMS Developer Guide, "Key policies").
-func (c checked) isKey() bool {
-	return strings.HasPrefix(strings.ToLower(c.request.Action), "kms:") && strings.Contains(c.request.Resource, ":key/")
-}
-
-// namesSession reports whether the resource's policy allows the very session,
-// which no boundary and no session policy limits unless it denies.
-func (c checked) namesSession(l layer) bool {
-	return slices.ContainsFunc(l.documents, func(d Document) bool {
-		return namesSession(d.Policy, c.evaluate(l, d.Policy), c.request.Principal)
-	})
-}
-
-// namesSession reports whether a statement that allows names the caller's very
-// session, and not only its role or its account.
-func namesSession(p *iam.Policy, r iam.Result, caller iam.Principal) bool {
-	return slices.ContainsFunc(r.Statements, func(s iam.StatementResult) bool {
-		from := p.Statements[s.Index].Principal
-		return s.Matched && s.Effect == iam.EffectAllow && from != nil && slices.ContainsFunc(from.AWS, func(v iam.Value) bool {
-			return isSession(v.Text) && slices.Contains(caller.AWS, v.Text)
-		})
-	})
 }

@@ -3,9 +3,7 @@ package explain
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/stint-dev/stint/iam"
 	"github.com/stint-dev/stint/internal/awsclaims"
@@ -132,7 +130,7 @@ func ParseCaller(given Role) (Role, string) {
 }
 
 // isRole reports whether it is the session of a role, and no user.
-func (s Caller) isRole() bool { return strings.Contains(s.Role.ARN, ":role/") }
+func (s Caller) isRole() bool { return s.caller(iam.Policies{}).IsRole() }
 
 // account is the account of an ARN, or empty.
 func account(arn string) string {
@@ -142,56 +140,29 @@ func account(arn string) string {
 	return ""
 }
 
-// principal is the session as policies name it.
-func (s Caller) principal() iam.Principal {
-	if !s.isRole() {
-		return iam.User(s.Role.ARN, s.Role.ID)
+// caller is the session as package iam takes it, with the policies on its side.
+func (s Caller) caller(policies iam.Policies) iam.Caller {
+	return iam.Caller{
+		ARN: s.Role.ARN, SessionName: s.Name, ID: s.Role.ID, OwnTags: s.Role.Tags, Tags: s.Tags, TransitiveTagKeys: s.Transitive,
+		SourceIdentity: s.SourceIdentity, FederatedProvider: s.Provider, Policies: policies,
 	}
-	p := iam.RoleSession(s.Role.ARN, s.Name, s.Role.ID)
-	if s.Name == "" { // the ARN of the session is not known, so nothing names it
-		p.AWS = slices.DeleteFunc(p.AWS, isSession)
+}
+
+// named are documents as package iam takes them.
+func named(documents []Document) []iam.NamedPolicy {
+	var out []iam.NamedPolicy
+	for _, d := range documents {
+		out = append(out, iam.NamedPolicy{Name: d.Name, Policy: d.Policy})
 	}
-	return p
+	return out
+}
+
+// single is the one document there is, or nil.
+func single(documents []Document) *iam.NamedPolicy {
+	if len(documents) == 0 {
+		return nil
+	}
+	return &iam.NamedPolicy{Name: documents[0].Name, Policy: documents[0].Policy}
 }
 
 func isSession(arn string) bool { return strings.Contains(arn, ":assumed-role/") }
-
-// context are the condition keys that say who the session is, in every request
-// that it makes.
-func (s Caller) context(now time.Time) iam.Context {
-	var ctx iam.Context
-	set := func(key, value string) {
-		if value != "" {
-			ctx.Set(key, value)
-		}
-	}
-	set("aws:PrincipalArn", s.Role.ARN)
-	set("aws:PrincipalAccount", account(s.Role.ARN))
-	kind, id := "User", s.Role.ID
-	if s.isRole() {
-		if kind = "AssumedRole"; id != "" {
-			id += ":" + s.Name
-		}
-	}
-	set("aws:PrincipalType", kind)
-	set("aws:userid", id)
-	set("aws:SourceIdentity", s.SourceIdentity)
-	set("aws:FederatedProvider", s.Provider)
-	ctx.Set("aws:PrincipalIsAWSService", "false")
-	ctx.Set("aws:ViaAWSService", "false")
-	ctx.Set("aws:SecureTransport", "true")
-	// A session tag takes the place of the role's own tag of that key.
-	for key, value := range s.Role.Tags {
-		if _, own := s.tag(key); !own {
-			ctx.Set("aws:PrincipalTag/"+key, value)
-		}
-	}
-	for _, t := range s.Tags {
-		ctx.Set("aws:PrincipalTag/"+t.Key, t.Value)
-	}
-	if !now.IsZero() {
-		ctx.Set("aws:CurrentTime", now.UTC().Format("2006-01-02T15:04:05Z"))
-		ctx.Set("aws:EpochTime", strconv.FormatInt(now.Unix(), 10))
-	}
-	return ctx
-}

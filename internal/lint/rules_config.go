@@ -272,20 +272,17 @@ func ruleShadowed(p *pass) {
 		if b.rule.Deny {
 			return
 		}
-		all := b.config.Config.Rules
+		all, own := b.config.Config.Rules, b.tokens()
 		for i := range all {
 			d := brokerRule{b.config, &all[i], i, b.host}
-			if d.rule.Deny && d.coversRule(b) {
+			if all[i].Deny && d.covers(own) {
 				p.report(b.rule.Name, b.name(), "", "the deny rule %s in line %d matches whatever this rule matches", d.rule.Name, d.rule.Pos.Line)
 				return
 			}
 		}
 		var by []string
 		for _, role := range b.rule.AWS.Roles {
-			i := slices.IndexFunc(all[:b.index], func(r config.Rule) bool {
-				a := brokerRule{b.config, &r, 0, b.host}
-				return !r.Deny && a.lists(role.Value) && a.coversRule(b)
-			})
+			i := b.earlier(role.Value, own)
 			if i < 0 {
 				return
 			}
@@ -301,6 +298,19 @@ func ruleShadowed(p *pass) {
 	})
 }
 
+// earlier is the first allow rule before this one that gives a role to all of
+// these tokens; -1 if there is none.
+func (b brokerRule) earlier(role string, own tokens) int {
+	all := b.config.Config.Rules
+	for i := range all[:b.index] {
+		a := brokerRule{b.config, &all[i], i, b.host}
+		if !all[i].Deny && a.covers(own) && a.lists(role) {
+			return i
+		}
+	}
+	return -1
+}
+
 // lists reports whether a rule gives a role wherever it matches. A role with
 // {claim} in it may not be formed, and where the first one is not, a request
 // without a role goes on to the next rule.
@@ -310,23 +320,27 @@ func (b brokerRule) lists(role string) bool {
 		slices.ContainsFunc(roles, func(t config.Text) bool { return t.Value == role })
 }
 
-// coversRule reports whether a rule certainly matches every token that another
-// one matches.
-func (b brokerRule) coversRule(other brokerRule) bool {
+// tokens are the tokens that a rule matches: their issuers, and what all of them
+// meet.
+type tokens struct {
+	issuers []*config.Issuer
+	meet    []config.Match
+}
+
+func (b brokerRule) tokens() tokens { return tokens{b.reached(), b.matches()} }
+
+// covers reports whether a rule certainly matches all of these tokens.
+func (b brokerRule) covers(t tokens) bool {
 	if b.expression() != "" {
 		return false
 	}
-	reached := other.reached()
-	if len(b.rule.Issuers) > 0 && slices.ContainsFunc(reached, func(i *config.Issuer) bool { return !slices.Contains(b.rule.Issuers, i.Name) }) {
-		return false
-	}
-	known := other.matches()
 	for _, wide := range b.rule.Match {
-		if !slices.ContainsFunc(known, func(narrow config.Match) bool { return coversMatch(wide, narrow) }) {
+		if !slices.ContainsFunc(t.meet, func(narrow config.Match) bool { return coversMatch(wide, narrow) }) {
 			return false
 		}
 	}
-	return true
+	return len(b.rule.Issuers) == 0 ||
+		!slices.ContainsFunc(t.issuers, func(i *config.Issuer) bool { return !slices.Contains(b.rule.Issuers, i.Name) })
 }
 
 // coversMatch reports whether whatever meets one condition meets another too.

@@ -282,19 +282,18 @@ func (b brokerRule) meets(event, ref string) bool {
 // deniedFor reports whether a deny rule keeps jobs of a pull request out that
 // meet a rule, or may.
 func (b brokerRule) deniedFor(event, ref string) bool {
+	own := b.tokens()
+	own.meet = slices.DeleteFunc(own.meet, func(m config.Match) bool { return m.Claim == "event_name" || m.Claim == "ref" && ref != "" })
+	own.meet = append(own.meet, config.Match{Claim: "event_name", Patterns: []config.Text{{Value: event}}})
+	if ref != "" {
+		own.meet = append(own.meet, config.Match{Claim: "ref", Patterns: []config.Text{{Value: ref}}})
+	}
 	return slices.ContainsFunc(b.config.Config.Rules, func(r config.Rule) bool {
 		if !r.Deny {
 			return false
 		}
-		event := config.Match{Claim: "event_name", Patterns: []config.Text{{Value: event}}}
-		with := append(slices.DeleteFunc(slices.Clone(b.rule.Match), func(m config.Match) bool { return m.Claim == "event_name" || m.Claim == "ref" && ref != "" }), event)
-		if ref != "" {
-			with = append(with, config.Match{Claim: "ref", Patterns: []config.Text{{Value: ref}}})
-		}
-		narrowed := *b.rule
-		narrowed.Match = with
 		r.When.Value = "" // what the expression denies is not known: it may be this
-		return brokerRule{b.config, &r, 0, b.host}.coversRule(brokerRule{b.config, &narrowed, 0, b.host})
+		return brokerRule{b.config, &r, 0, b.host}.covers(own)
 	})
 }
 

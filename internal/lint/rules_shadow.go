@@ -59,14 +59,16 @@ func (p *pass) sentByBroker(r *role) []sent {
 
 // sentByTrust are the tags that a trust policy names as ones that sessions may
 // have: by a test of aws:RequestTag, or in a list of aws:TagKeys. A session may
-// lack one where a statement lets callers in that does not demand it.
-func sentByTrust(trust *policy) []sent {
-	named := map[string]string{}
-	var order []string
+// lack one where a statement lets callers in that does not demand it. Only tags
+// that the role has too are looked at.
+func sentByTrust(r *role) []sent {
+	trust := r.Trust
+	var named []string // in lower case
 	note := func(key string) {
-		if low := strings.ToLower(key); named[low] == "" && key != "" {
-			named[low] = key
-			order = append(order, low)
+		key = strings.ToLower(key)
+		own := slices.ContainsFunc(r.Tags, func(t inventory.Tag) bool { return strings.EqualFold(t.Key.String(), key) })
+		if own && key != "" && !slices.Contains(named, key) {
+			named = append(named, key)
 		}
 	}
 	for i := range trust.Statements {

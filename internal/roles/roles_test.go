@@ -304,3 +304,16 @@ func mustMarshal(t *testing.T, p *iam.Policy) string {
 	}
 	return string(b)
 }
+
+// A policy that stands in the file as it is has the places of the file.
+func TestPlacesOfTheTrustPolicy(t *testing.T) {
+	document := "{\"Role\":\n " + role(deployARN, "\n  "+trust) + "}"
+	all, err := roles.Parse("f.json", []byte(document))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := iam.Position{Line: 3, Column: 3 + strings.Index(trust, `{"Effect"`)}
+	if at := all[0].Trust.Statements[0].Position; at != want {
+		t.Errorf("the statement stands at %v, expected %v", at, want)
+	}
+}
