@@ -8,7 +8,7 @@ import (
 
 	"github.com/stint-dev/stint/internal/source"
 	"github.com/stint-dev/stint/internal/source/cloudformation"
-	terraform "github.com/stint-dev/stint/internal/source/tf"
+	"github.com/stint-dev/stint/internal/source/terraform"
 )
 
 // documentKeys are the keys by which what stands in a JSON or YAML file of data

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/stint-dev/stint/internal/source"
-	terraform "github.com/stint-dev/stint/internal/source/tf"
+	"github.com/stint-dev/stint/internal/source/terraform"
 )
 
 // isTerraform reports whether a file is Terraform by its name: a module, or the
@@ -41,8 +41,8 @@ func (r *reader) module(name string, data []byte) {
 
 // readModules reads the Terraform modules that were found.
 func (r *reader) readModules() {
-	modules, errs := terraform.Parse(r.modules)
-	r.problems(errs...)
+	modules, err := terraform.ParseModules(r.modules)
+	r.problems(err)
 	for _, m := range modules {
 		r.terraformResources(m.Resources)
 	}
@@ -51,7 +51,7 @@ func (r *reader) readModules() {
 // plan reads what `terraform show -json` prints.
 func (r *reader) plan(name string, root *source.Node) {
 	r.ours(name)
-	resources, err := terraform.ParsePlan(root)
+	resources, err := terraform.ParsePlan(name, root)
 	r.problems(err)
 	r.terraformResources(resources)
 }
