@@ -128,13 +128,12 @@ func (c AssumeRoleCall) sourceIdentity() string {
 }
 
 // Actions are the actions of the call, each of which must be allowed:
-// sts:AssumeRole, sts:TagSession where it passes tags, and
-// sts:SetSourceIdentity where the session gets a source identity, an inherited
-// one included. Inherited tags alone need no sts:TagSession: AWS documents it
-// for tags that are passed.
+// sts:AssumeRole, sts:TagSession where the session gets tags, and
+// sts:SetSourceIdentity where it gets a source identity; inherited ones
+// included.
 func (c AssumeRoleCall) Actions() []string {
 	actions := []string{ActionAssumeRole}
-	if len(c.Tags) > 0 || len(c.TransitiveTagKeys) > 0 {
+	if len(c.Session().Tags) > 0 || len(c.TransitiveTagKeys) > 0 {
 		actions = append(actions, ActionTagSession)
 	}
 	if c.sourceIdentity() != "" {

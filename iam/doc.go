@@ -14,15 +14,18 @@
 // AWS does, and returns every condition with what was expected, what was
 // found, where it stands in the document and whether it matched.
 //
-// For any other request, fill in a [Request] and call [Policy.Evaluate], or
+// For what a session may do then, give its [Caller] with all policies that
+// apply to [Authorize]: identity, boundary, session and control policies and
+// the resource's own, in one account and across accounts. [WebIdentityCall.Session]
+// is the session of a web identity call. For role chaining, give the call to
+// [EvaluateAssumeRole]; [AssumeRoleCall.Session] is the session that it makes.
+//
+// For one policy alone, fill in a [Request] and call [Policy.Evaluate], or
 // [Policy.Decide] where only the verdict matters; the two always agree. Set
 // Request.IdentityPolicy for policies that are attached to a caller; without
-// it a statement that names no Principal allows nothing.
-//
-// A verdict is about one policy. It is for the caller to combine several
-// (identity-based, boundary, session and organization policies), and to ask
-// the caller's own policies too where [StatementResult].ByAccount says that a
-// trust policy only delegates to the caller's account.
+// it a statement that names no Principal allows nothing. A verdict of these is
+// about that policy: [StatementResult].ByAccount says where a trust policy only
+// delegates to the caller's account.
 //
 // # What is checked when parsing
 //
@@ -91,6 +94,14 @@
 //     caller never, unless it is "*".
 //   - A statement without a Principal in a resource-based policy, and one
 //     without a Resource in an identity-based policy. AWS stores neither.
+//
+// Of several policies together:
+//
+//   - sts:TagSession for tags that are only inherited: AWS's pages speak of tags
+//     that are passed, users report denials without it. It is evaluated.
+//   - aws:RequestTag has what the call passes, and nothing of what is inherited.
+//   - Session policies and a user that the resource's policy names: AWS exempts
+//     users from the boundary's implicit deny only, so session policies limit.
 //
 // Further choices, about the context of a web identity call:
 //

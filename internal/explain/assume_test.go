@@ -25,12 +25,19 @@ func trustRole(principal, action, conditions string) string {
 func chained(change func(*explain.AssumeRoleCall)) explain.AssumeRoleCall {
 	c := explain.AssumeRoleCall{
 		Caller: explain.Caller{Role: explain.Role{ARN: roleA, Tags: map[string]string{"team": "platform"}}, Name: "octo-repo-1",
-			Tags: []iam.Tag{{Key: "repository", Value: "octo-org/octo-repo"}, {Key: "env", Value: "prod"}}, Transitive: []string{"repository"}},
+			Tags: []iam.Tag{{Key: "repository", Value: "octo-org/octo-repo"}, {Key: "env", Value: "prod"}}},
 		Role: explain.Role{ARN: roleB}, SessionName: "deploy-1", MaxSession: 12 * time.Hour,
 	}
 	if change != nil {
 		change(&c)
 	}
+	return c
+}
+
+// inheriting is chained, where the caller's session hands on a tag.
+func inheriting(change func(*explain.AssumeRoleCall)) explain.AssumeRoleCall {
+	c := chained(change)
+	c.Caller.Transitive = []string{"repository"}
 	return c
 }
 
@@ -122,7 +129,10 @@ func TestAssumeRole(t *testing.T) {
 			c.Boundary = documents(t, `{"Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}`)
 		})},
 
-		{name: "a transitive tag passed again", trust: trustRole(roleA, both, `{}`), call: chained(pass(iam.Tag{Key: "Repository", Value: "octo-org/octo-repo"})),
+		{name: "a transitive tag goes on without sts:TagSession", trust: trustRole(roleA, assume, `{}`), call: inheriting(nil),
+			action: "sts:TagSession", kind: explain.MissingTagSession, cause: "the caller's session hands on the tags (repository)", suggestion: `add "sts:TagSession"`},
+		{name: "a transitive tag goes on", trust: trustRole(roleA, both, `{}`), call: inheriting(nil)},
+		{name: "a transitive tag passed again", trust: trustRole(roleA, both, `{}`), call: inheriting(pass(iam.Tag{Key: "Repository", Value: "octo-org/octo-repo"})),
 			action: "sts:AssumeRole", kind: explain.InheritedTag, cause: "cannot be passed again", suggestion: "leave the tag Repository out", byHand: true},
 		{name: "a source identity that changes", trust: trustRole(roleA, assume, `{}`),
 			call:   chained(func(c *explain.AssumeRoleCall) { c.Caller.SourceIdentity, c.SourceIdentity = "12", "13" }),
@@ -190,7 +200,7 @@ func TestAssumeRole(t *testing.T) {
 
 // TestAssumedSession holds what goes on from one session to the next.
 func TestAssumedSession(t *testing.T) {
-	_, s := explain.AssumeRole(parse(t, trustRole(roleA, `"sts:*"`, `{}`)), chained(func(c *explain.AssumeRoleCall) {
+	_, s := explain.AssumeRole(parse(t, trustRole(roleA, `"sts:*"`, `{}`)), inheriting(func(c *explain.AssumeRoleCall) {
 		c.Tags, c.Caller.SourceIdentity = []iam.Tag{{Key: "project", Value: "site"}}, "12"
 	}))
 	got := fmt.Sprintf("%s %s %v %v %s", s.Role.ARN, s.Name, s.Tags, s.Transitive, s.SourceIdentity)

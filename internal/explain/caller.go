@@ -108,10 +108,6 @@ func (s Caller) tag(key string) (string, bool) {
 	return "", false
 }
 
-func containsFold(keys []string, key string) bool {
-	return slices.ContainsFunc(keys, func(k string) bool { return strings.EqualFold(k, key) })
-}
-
 // ParseCaller is the role, or the user, whose ARN a caller is named by, and the
 // name of its session: an ARN of a session says both. An ARN that is neither
 // stays as it is.

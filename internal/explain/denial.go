@@ -239,6 +239,10 @@ func (e *evaluation) action(s iam.StatementResult, action string) finding {
 		f.kind = MissingTagSession
 		f.cause = fmt.Sprintf("%s session tags (%s), and no statement allows sts:TagSession: tags are an action of their own", e.carrier, strings.Join(keys, ", "))
 		f.caller = "send no tags"
+		if len(keys) == 0 && e.session != nil {
+			f.cause = fmt.Sprintf("the caller's session hands on the tags (%s), and no statement allows sts:TagSession: tags are an action of their own", strings.Join(e.session.Transitive, ", "))
+			f.caller = "make the tags of the caller's session not transitive"
+		}
 		f.warning = "without conditions on aws:RequestTag and aws:TagKeys whoever may call can set any tag"
 	case iam.ActionSetSourceIdentity:
 		f.kind = MissingSourceIdentity

@@ -121,7 +121,9 @@ func accept(issuer config.Issuer, claims identity.Claims) (Explanation, bool) {
 		s.Conditions = append(s.Conditions, matches(m, claims))
 	}
 	aud := Condition{Operator: OperatorMatch, Key: "aud", Expected: issuer.Audiences, Actual: list(claims.Values("aud")), Position: position(issuer.Pos)}
-	aud.Matched = slices.ContainsFunc(aud.Actual, func(v string) bool { return slices.Contains(issuer.Audiences, v) })
+	// Every audience must be ours: a token for another service too is that
+	// one's to present.
+	aud.Matched = len(aud.Actual) > 0 && !slices.ContainsFunc(aud.Actual, func(v string) bool { return !slices.Contains(issuer.Audiences, v) })
 	s.Conditions = append(s.Conditions, aud)
 	for _, c := range s.Conditions {
 		if c.Matched {

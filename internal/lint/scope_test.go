@@ -134,3 +134,12 @@ func checkFinding(t *testing.T, document string, f Finding) {
 		t.Errorf("incomplete finding on %s: %+v", document, f)
 	}
 }
+
+// TestTrustPolicyThatIsNotKnown: a role of which no rule can look at the trust
+// policy is not passed over in silence.
+func TestTrustPolicyThatIsNotKnown(t *testing.T) {
+	found := Run(&inventory.Inventory{Roles: []inventory.Role{{Address: "aws_iam_role.deploy", Position: source.Position{File: "main.tf", Line: 3, Column: 1}}}}, Options{})
+	if len(found) != 1 || !found[0].Unknown || found[0].Subject != "aws_iam_role.deploy" || found[0].Position.Line != 3 {
+		t.Errorf("expected one unknown finding at main.tf:3, found %+v", found)
+	}
+}
