@@ -1,6 +1,10 @@
 package source
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/stint-dev/stint/internal/truth"
+)
 
 // Position is a place in a file. Lines and columns start at 1, a column counts
 // characters. The zero Position is no place at all.
@@ -19,57 +23,17 @@ type Span struct{ Start, End int }
 
 // Truth is an answer about something that may not be known. The zero value is
 // Unknown: nothing is guessed safe or unsafe.
-type Truth int
+type Truth = truth.Truth
 
 // The answers.
 const (
-	Unknown Truth = iota
-	No
-	Yes
+	Unknown = truth.Unknown
+	No      = truth.No
+	Yes     = truth.Yes
 )
 
 // Truthful is the Truth of something that is known.
-func Truthful(b bool) Truth {
-	if b {
-		return Yes
-	}
-	return No
-}
-
-func (t Truth) String() string {
-	switch t {
-	case Yes:
-		return "yes"
-	case No:
-		return "no"
-	}
-	return "unknown"
-}
-
-// Not turns yes into no and no into yes.
-func (t Truth) Not() Truth {
-	switch t {
-	case Yes:
-		return No
-	case No:
-		return Yes
-	}
-	return Unknown
-}
-
-// Or is yes where one of the two is, and no where both are.
-func (t Truth) Or(u Truth) Truth {
-	switch {
-	case t == Yes || u == Yes:
-		return Yes
-	case t == No && u == No:
-		return No
-	}
-	return Unknown
-}
-
-// And is yes where both are, and no where one of the two is.
-func (t Truth) And(u Truth) Truth { return t.Not().Or(u.Not()).Not() }
+func Truthful(b bool) Truth { return truth.Of(b) }
 
 // Part is a piece of a Text: literal text, or something that is not known
 // before it is deployed.

@@ -1,46 +1,23 @@
 package subject
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/stint-dev/stint/internal/truth"
+)
 
 // Truth is an answer about text of which parts may not be known. The zero
 // value is Unknown.
-type Truth int
+type Truth = truth.Truth
 
 // The answers.
 const (
-	Unknown Truth = iota
-	No
-	Yes
+	Unknown = truth.Unknown
+	No      = truth.No
+	Yes     = truth.Yes
 )
 
-func truthful(b bool) Truth {
-	if b {
-		return Yes
-	}
-	return No
-}
-
-// And is yes where both are, and no where one of the two is.
-func (t Truth) And(u Truth) Truth {
-	switch {
-	case t == No || u == No:
-		return No
-	case t == Yes && u == Yes:
-		return Yes
-	}
-	return Unknown
-}
-
-// Or is yes where one of the two is, and no where both are.
-func (t Truth) Or(u Truth) Truth {
-	switch {
-	case t == Yes || u == Yes:
-		return Yes
-	case t == No && u == No:
-		return No
-	}
-	return Unknown
-}
+func truthful(b bool) Truth { return truth.Of(b) }
 
 // Kind is what a Piece stands for.
 type Kind uint8
