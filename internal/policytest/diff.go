@@ -136,6 +136,7 @@ func (s *Side) access(payload map[string]any, req rules.Request) access {
 	if role.MaxSession > 0 && g.Session().Duration > role.MaxSession {
 		return access{}
 	}
+	role = inAccount(role, g.Role(), s.Providers)
 	call, unknown := webIdentity(role, explain.StintToken(s.Config.Issuer, g), iam.WebIdentityCall{RoleARN: g.Role(), RoleSessionName: g.Session().Name, Time: req.Time})
 	if unknown != "" {
 		return access{unknown: unknown}
@@ -147,7 +148,7 @@ func (s *Side) access(payload map[string]any, req rules.Request) access {
 }
 
 func (d *Difference) trust(before, after *Side, job Known, now time.Time) {
-	old, renewed := byKey(before.Roles), byKey(after.Roles)
+	old, renewed := before.byKey(), after.byKey()
 	keys := slices.Sorted(maps.Keys(old))
 	for key := range renewed {
 		if _, both := old[key]; !both {
@@ -184,9 +185,9 @@ func trustAccess(roles map[string]inventory.Role, key string, claims map[string]
 // byKey are roles by what names them on both sides: the ARN, else the name,
 // else the address in the file. Trust policies alone are told apart by their
 // number.
-func byKey(roles []inventory.Role) map[string]inventory.Role {
+func (s *Side) byKey() map[string]inventory.Role {
 	out := map[string]inventory.Role{}
-	for i, r := range roles {
+	for i, r := range s.Roles {
 		key := r.Address
 		if name, ok := r.Name.Known(); ok && name != "" {
 			key = name
@@ -197,7 +198,7 @@ func byKey(roles []inventory.Role) map[string]inventory.Role {
 		if key == "" {
 			key = fmt.Sprintf("trust policy %d", i+1)
 		}
-		out[key] = r
+		out[key] = inAccount(r, "", s.Providers)
 	}
 	return out
 }

@@ -24,7 +24,7 @@ const maxCapture = 1 << 20
 // Open reads what a file of tests names, from its folder. All mistakes are
 // found at once.
 func Open(file *File, folder string) (*Suite, error) {
-	s := &Suite{File: file, Claims: map[string]map[string]any{}, Policies: map[string]inventory.Role{}}
+	s := &Suite{File: file, Claims: map[string]map[string]any{}, Policies: map[string]Policy{}}
 	s.Side.Name = file.Name
 	var errs []error
 	fail := func(err error) {
@@ -48,7 +48,7 @@ func Open(file *File, folder string) (*Suite, error) {
 		}
 		inv := inventory.Load(paths...)
 		errs = append(errs, inv.Problems...)
-		s.Side.Roles = inv.Roles
+		s.Side.Roles, s.Side.Providers = inv.Roles, inv.Providers
 		if len(inv.Roles) == 0 && len(inv.Problems) == 0 {
 			fail(fmt.Errorf("%s: roles: expected roles, found none in %s", file.Name, strings.Join(file.Roles, ", ")))
 		}
@@ -87,18 +87,18 @@ func (s *Side) configure(path string) error {
 }
 
 // policy is the one role or trust policy that a test names.
-func policy(t Test, at func(string) string, loaded map[string]*inventory.Inventory) (inventory.Role, error) {
+func policy(t Test, at func(string) string, loaded map[string]*inventory.Inventory) (Policy, error) {
 	path, address, _ := strings.Cut(t.Policy, "#")
 	inv, done := loaded[path]
 	if !done {
 		inv = inventory.Load(at(path))
 		loaded[path] = inv
 	}
-	fail := func(format string, args ...any) (inventory.Role, error) {
-		return inventory.Role{}, &source.Error{Position: t.Position, Message: fmt.Sprintf("policy %.200q: ", t.Policy) + fmt.Sprintf(format, args...)}
+	fail := func(format string, args ...any) (Policy, error) {
+		return Policy{}, &source.Error{Position: t.Position, Message: fmt.Sprintf("policy %.200q: ", t.Policy) + fmt.Sprintf(format, args...)}
 	}
 	if len(inv.Problems) > 0 {
-		return inventory.Role{}, errors.Join(inv.Problems...)
+		return Policy{}, errors.Join(inv.Problems...)
 	}
 	var names []string
 	var found []inventory.Role
@@ -114,7 +114,7 @@ func policy(t Test, at func(string) string, loaded map[string]*inventory.Invento
 	}
 	switch {
 	case len(found) == 1:
-		return found[0], nil
+		return Policy{found[0], inv.Providers}, nil
 	case len(inv.Roles) == 0:
 		return fail("expected a role or a trust policy, found none")
 	case len(found) == 0:

@@ -118,7 +118,7 @@ func OpenSide(path string) (*Side, error) {
 	if len(inv.Problems) > 0 {
 		return nil, errors.Join(inv.Problems...)
 	}
-	s := &Side{Name: path, Roles: inv.Roles}
+	s := &Side{Name: path, Roles: inv.Roles, Providers: inv.Providers}
 	switch {
 	case len(inv.Configs) > 1:
 		return nil, fmt.Errorf("%s: expected one configuration of a broker, found %d", path, len(inv.Configs))

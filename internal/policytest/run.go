@@ -23,7 +23,12 @@ type Side struct {
 	Config *config.Config // nil: no broker
 	Rules  *rules.Set     // compiled from Config
 	Roles  []inventory.Role
+	// Providers are the OIDC providers that the roles' files have.
+	Providers []inventory.Provider
 }
+
+// nobodysAccount stands for the account of a role whose file does not say it.
+const nobodysAccount = "000000000000"
 
 // Suite is a file of tests with everything that its tests need.
 type Suite struct {
@@ -32,7 +37,13 @@ type Suite struct {
 	// Claims are the claims of each job, by name.
 	Claims map[string]map[string]any
 	// Policies are the trust policies that tests name, by Test.Policy.
-	Policies map[string]inventory.Role
+	Policies map[string]Policy
+}
+
+// Policy is a trust policy that a test names, with the providers of its files.
+type Policy struct {
+	inventory.Role
+	Providers []inventory.Provider
 }
 
 // Result is what became of one test with one job.
@@ -99,7 +110,8 @@ func (s *Suite) decide(t Test, claims map[string]any, now time.Time) Outcome {
 	if t.Policy == "" {
 		return s.Side.decide(claims, rules.Request{Role: t.Role, Audience: t.Audience, Duration: t.Duration, Time: now})
 	}
-	role := s.Policies[t.Policy]
+	p := s.Policies[t.Policy]
+	role := inAccount(p.Role, "", p.Providers)
 	call := iam.WebIdentityCall{RoleSessionName: cmp.Or(t.SessionName, "stint-test"), Provider: t.Provider, Time: now}
 	call.Audience = t.Audience
 	out := Outcome{Decision: Deny}
@@ -126,6 +138,7 @@ func (s *Side) decide(claims map[string]any, req rules.Request) Outcome {
 		out.Decision = Allow
 		return out
 	}
+	role = inAccount(role, g.Role(), s.Providers)
 	if role.MaxSession > 0 {
 		if x, refused := explain.TooLong(g.Session().Duration, role.MaxSession); refused {
 			out.By, out.Cause = ByTrust, x.Kind
@@ -135,6 +148,17 @@ func (s *Side) decide(claims map[string]any, req rules.Request) Outcome {
 	}
 	out.trust(role, g.Role(), explain.StintToken(s.Config.Issuer, g), iam.WebIdentityCall{RoleARN: g.Role(), RoleSessionName: g.Session().Name, Time: req.Time})
 	return out
+}
+
+// inAccount is a role as it is in its account: that of its ARN, of its file, or
+// else nobody's. What a template calls the account is then known.
+func inAccount(role inventory.Role, arn string, providers []inventory.Provider) inventory.Role {
+	account := cmp.Or(role.AccountID, nobodysAccount)
+	if parts := strings.SplitN(arn, ":", 6); len(parts) == 6 {
+		account = parts[4]
+	}
+	role.Trust = role.Trust.Deployed(account, providers)
+	return role
 }
 
 // trust holds a token against a role's trust policy.

@@ -29,3 +29,42 @@ resource "aws_iam_role" "deploy" {
 		}
 	}
 }
+
+// TestTemplates shows that what stands for the account and for the provider in
+// a template keeps no trust policy from being decided.
+func TestTemplates(t *testing.T) {
+	dir := write(t, map[string]string{"main.tf": `
+resource "aws_iam_openid_connect_provider" "github" {
+  url = "https://token.actions.githubusercontent.com"
+}
+data "aws_iam_policy_document" "trust" {
+  statement {
+    actions = ["sts:AssumeRoleWithWebIdentity"]
+    principals {
+      type        = "Federated"
+      identifiers = [aws_iam_openid_connect_provider.github.arn]
+    }
+    condition {
+      test     = "StringEquals"
+      variable = "token.actions.githubusercontent.com:sub"
+      values   = ["repo:octo-org/octo-repo:environment:prod"]
+    }
+  }
+}
+resource "aws_iam_role" "deploy" {
+  name               = "deploy"
+  assume_role_policy = data.aws_iam_policy_document.trust.json
+}
+`})
+	results := run(t, dir, `
+jobs: {prod: {like: github-environment}, main: {like: github-push}}
+tests:
+  - {name: x, job: prod, policy: "main.tf#deploy", expect: allow}
+  - {name: y, job: main, policy: main.tf, expect: {cause: branch_subject}}
+`)
+	for _, r := range results {
+		if !r.Passed {
+			t.Errorf("%s: %q", r.Test, r.Failures)
+		}
+	}
+}
