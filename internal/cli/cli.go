@@ -116,6 +116,19 @@ func usagef(hint string, hintArgs ...any) func(format string, args ...any) error
 	}
 }
 
+// interruptible runs work that takes no context. An interruption is answered at
+// once; the process ends then, and with it the work.
+func interruptible(ctx context.Context, work func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- work() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return failf("", "interrupted")
+	}
+}
+
 // exitStatus is the exit status of the user's own command, passed on without
 // a message of ours.
 type exitStatus int

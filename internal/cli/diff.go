@@ -56,7 +56,9 @@ with --exit-code a difference, 2 wrong usage.`,
 			}
 			return nil
 		},
-		RunE: func(c *cobra.Command, args []string) error { return f.run(c.Context(), e, args[0], args[1]) },
+		RunE: func(c *cobra.Command, args []string) error {
+			return interruptible(c.Context(), func() error { return f.run(c.Context(), e, args[0], args[1]) })
+		},
 	}
 	fl := c.Flags()
 	fl.StringArrayVar(&f.tests, "tests", nil, "a `file` of tests whose jobs are compared; repeatable (default: "+defaultTests+", if it is there)")

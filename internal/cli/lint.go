@@ -69,7 +69,7 @@ Exit codes: 0 nothing found, 1 findings or files that cannot be read, 2 wrong us
 			if f.fix {
 				return f.migrate(e, paths)
 			}
-			return f.run(e, paths)
+			return interruptible(c.Context(), func() error { return f.run(e, paths) })
 		},
 	}
 	fl := c.Flags()

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/stint-dev/stint/internal/lint"
 	"github.com/stint-dev/stint/internal/source"
@@ -147,22 +146,13 @@ const (
 
 // excerpt shows the line of a finding with a mark under the value.
 func (p lintText) excerpt(b *strings.Builder, f lint.Finding) {
-	line, ok := p.line(f.Position)
-	if !ok || f.Position.Column < 1 {
+	before, value, after, ok := p.around(f)
+	if !ok {
 		return
 	}
-	runes := []rune(line)
-	start := min(f.Position.Column-1, len(runes))
-	// The span is of bytes of the file; what is beyond the line is not marked.
-	length := 1
-	if data := p.content(f.Position.File); f.Span.End > f.Span.Start && f.Span.Start >= 0 && f.Span.End <= len(data) {
-		value, _, _ := bytes.Cut(data[f.Span.Start:f.Span.End], []byte("\n"))
-		length = max(utf8.RuneCount(bytes.TrimRight(value, "\r")), 1)
-	}
-	end := min(start+length, len(runes))
-	before := cells(runes[:start], 0)
-	value := cells(runes[start:end], width(before))
-	after := cells(runes[end:], width(before)+width(value))
+	before = cells(before, 0)
+	value = cells(value, width(before))
+	after = cells(after, width(before)+width(value))
 	before = strings.TrimLeft(before, " ")
 	if over := width(before) - excerptBefore; over > 0 && width(before)+width(value) > excerptWidth {
 		before = "…" + cutLeft(before, over+1)
@@ -176,24 +166,58 @@ func (p lintText) excerpt(b *strings.Builder, f lint.Finding) {
 	fmt.Fprintf(b, "  %s | %s%s\n", strings.Repeat(" ", len(number)), strings.Repeat(" ", width(before)), mark)
 }
 
+// excerptBytes is how much of a line around a value is looked at. A file may be
+// one line of megabytes, with thousands of findings.
+const excerptBytes = 1024
+
+// around is the value of a finding with what stands around it in its line.
+func (p lintText) around(f lint.Finding) (before, value, after string, ok bool) {
+	line, ok := p.line(f.Position)
+	if !ok || f.Position.Column < 1 {
+		return "", "", "", false
+	}
+	data := p.content(f.Position.File)
+	if s := f.Span; s.End > s.Start && s.Start >= 0 && s.End <= len(data) {
+		from := max(bytes.LastIndexByte(data[max(s.Start-excerptBytes, 0):s.Start], '\n')+1+max(s.Start-excerptBytes, 0), 0)
+		// The span may go over the end of the line: that is not marked.
+		inside, rest, cut := bytes.Cut(data[s.Start:s.End], []byte("\n"))
+		if !cut {
+			rest, _, _ = bytes.Cut(data[s.End:min(s.End+excerptBytes, len(data))], []byte("\n"))
+		} else {
+			rest = nil
+		}
+		return whole(data[from:s.Start]), strings.TrimRight(whole(inside[:min(len(inside), excerptBytes)]), "\r"), strings.TrimRight(whole(rest), "\r"), true
+	}
+	if len(line) > 64*excerptBytes {
+		return "", "", "", false
+	}
+	runes := []rune(string(line))
+	start := min(f.Position.Column-1, len(runes))
+	end := min(start+1, len(runes))
+	return string(runes[:start]), string(runes[start:end]), string(runes[end:]), true
+}
+
+// whole is text without the halves of characters at its ends.
+func whole(b []byte) string { return strings.ToValidUTF8(string(b), "") }
+
 // line is a line of a file without its end.
-func (p lintText) line(at source.Position) (string, bool) {
+func (p lintText) line(at source.Position) ([]byte, bool) {
 	lines, ok := p.lines[at.File]
 	if !ok {
 		lines = bytes.Split(p.content(at.File), []byte("\n"))
 		p.lines[at.File] = lines
 	}
 	if at.Line < 1 || at.Line > len(lines) {
-		return "", false
+		return nil, false
 	}
-	return string(bytes.TrimRight(lines[at.Line-1], "\r")), true
+	return bytes.TrimRight(lines[at.Line-1], "\r"), true
 }
 
 // cells is text fit for a terminal, with tabs as blanks. Each character of it
 // is as wide as cellWidth says.
-func cells(runes []rune, at int) string {
+func cells(text string, at int) string {
 	var b strings.Builder
-	for _, r := range runes {
+	for _, r := range text {
 		if r == '\t' {
 			n := 4 - at%4
 			b.WriteString(strings.Repeat(" ", n))
@@ -256,6 +280,8 @@ var wide = &unicode.RangeTable{
 
 func cellWidth(r rune) int {
 	switch {
+	case r < 0x300: // no mark and nothing wide stands before
+		return 1
 	case unicode.In(r, unicode.Mn, unicode.Me):
 		return 0
 	case unicode.Is(wide, r):

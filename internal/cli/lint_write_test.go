@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -87,5 +88,35 @@ func TestExcerpt(t *testing.T) {
 		if b.Len() > 0 {
 			t.Errorf("%v: %s", p, b.String())
 		}
+	}
+}
+
+// TestExcerptOfOneLongLine: a file of one line with many findings takes no
+// time that grows with its square, and the value is shown all the same.
+func TestExcerptOfOneLongLine(t *testing.T) {
+	const value = `"repo:octo-org/app:*"`
+	data := strings.Repeat(`{"a": [1, 2, 3]},`, 200_000) + value + strings.Repeat(`,{"b": "ä"}`, 200_000)
+	at := strings.Index(data, value)
+	p := lintText{content: func(string) []byte { return []byte(data) }, lines: map[string][][]byte{}}
+	var b strings.Builder
+	p.excerpt(&b, lint.Finding{Position: source.Position{File: "f", Line: 1, Column: at + 1}, Span: source.Span{Start: at, End: at + len(value)}})
+	lines := strings.Split(b.String(), "\n")
+	if len(lines) < 2 || !strings.Contains(lines[0], value) || len([]rune(lines[0])) > excerptWidth+10 {
+		t.Fatalf("found %q", b.String())
+	}
+	if mark := strings.IndexByte(lines[1], '^'); mark < 0 || !strings.HasPrefix(string([]rune(lines[0])[mark:]), value) {
+		t.Errorf("the mark stands beside the value:\n%s", b.String())
+	}
+}
+
+// TestInterruptedWork: an interruption is answered at once, whatever the work
+// does.
+func TestInterruptedWork(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	end := make(chan struct{})
+	defer close(end)
+	if err := interruptible(ctx, func() error { <-end; return nil }); err == nil {
+		t.Error("expected an error")
 	}
 }

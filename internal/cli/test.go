@@ -56,11 +56,13 @@ Presets: ` + wrapped(policytest.Presets(), 80) + `
 
 Exit codes: 0 all tests passed, 1 a test failed or a file is broken, 2 wrong usage.`,
 		RunE: func(c *cobra.Command, args []string) error {
-			results, err := runTests(e, args)
-			if err != nil {
-				return err
-			}
-			return f.report(e, results)
+			return interruptible(c.Context(), func() error {
+				results, err := runTests(e, args)
+				if err != nil {
+					return err
+				}
+				return f.report(e, results)
+			})
 		},
 	}
 	c.Flags().BoolVar(&f.json, "json", false, "print the results as one JSON object")
