@@ -180,11 +180,10 @@ func (p lintText) around(f lint.Finding) (before, value, after string, ok bool) 
 	if s := f.Span; s.End > s.Start && s.Start >= 0 && s.End <= len(data) {
 		from := max(bytes.LastIndexByte(data[max(s.Start-excerptBytes, 0):s.Start], '\n')+1+max(s.Start-excerptBytes, 0), 0)
 		// The span may go over the end of the line: that is not marked.
-		inside, rest, cut := bytes.Cut(data[s.Start:s.End], []byte("\n"))
+		inside, _, cut := bytes.Cut(data[s.Start:s.End], []byte("\n"))
+		var rest []byte
 		if !cut {
 			rest, _, _ = bytes.Cut(data[s.End:min(s.End+excerptBytes, len(data))], []byte("\n"))
-		} else {
-			rest = nil
 		}
 		return whole(data[from:s.Start]), strings.TrimRight(whole(inside[:min(len(inside), excerptBytes)]), "\r"), strings.TrimRight(whole(rest), "\r"), true
 	}
