@@ -189,7 +189,7 @@ func ruleOpen(p *pass) {
 		}
 		what := "nothing is matched"
 		if len(names) > 0 {
-			what = "only " + strings.Join(names, ", ") + " is matched"
+			what = "of the claims only " + strings.Join(names, ", ") + " must match"
 		}
 		p.ruleFinding(b, b.name(), "", what+": a job of every repository that the issuer's only takes can have the role")
 	})

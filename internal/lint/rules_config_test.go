@@ -20,8 +20,8 @@ func TestConfigRules(t *testing.T) {
 	}
 
 	runWorlds(t, "rule-open", []worldCase{
-		{"a branch", rules(allowRule("ci", `{ref: refs/heads/main}`)), "only ref is matched"},
-		{"the author's claims", rules(allowRule("ci", `{actor: octocat, workflow: deploy, head_ref: x}`)), "only actor, workflow, head_ref is matched"},
+		{"a branch", rules(allowRule("ci", `{ref: refs/heads/main}`)), "of the claims only ref must match"},
+		{"the author's claims", rules(allowRule("ci", `{actor: octocat, workflow: deploy, head_ref: x}`)), "of the claims only actor, workflow, head_ref must match"},
 		{"anything", rules(allowRule("ci", `{repository: "*"}`)), "only repository"},
 		{"the owner again", rules(allowRule("ci", `{repository_owner_id: "65"}`)), "only repository_owner_id"},
 		{"the owner by a wildcard", rules(allowRule("ci", `{repository: "octo-org/*"}`)), "only repository"},
