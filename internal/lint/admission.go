@@ -359,9 +359,13 @@ func (a *admission) closed(f func(claim string, p subject.Pattern) source.Truth)
 			all = source.Unknown
 		}
 		for _, alt := range c.alternatives {
-			all = all.And(f(alt.claim, alt.pattern))
+			if all = all.And(f(alt.claim, alt.pattern)); all == source.No {
+				break // nothing makes it better
+			}
 		}
-		out = out.Or(all)
+		if out = out.Or(all); out == source.Yes {
+			break
+		}
 	}
 	return out
 }

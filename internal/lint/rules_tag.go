@@ -312,24 +312,30 @@ func chainedTagsNotPinned(p *pass) {
 }
 
 func policySize(p *pass) {
-	p.eachTrust(func(r *role, trust *policy) {
-		if trust.Node == nil {
-			return
+	for i := range p.inv.Roles {
+		if r := &p.inv.Roles[i]; r.Trust != nil && r.Trust.Node != nil {
+			p.trustSize(r)
 		}
-		size, whole := characters(trust.Node)
-		if size <= defaultTrust {
-			return // or not known: what a variable holds is not guessed
-		}
-		least, most, quota := "", "default", defaultTrust
-		if !whole {
-			least = "at least "
-		}
-		if size > mostTrust {
-			most, quota = "most that a raised quota allows", mostTrust
-		}
-		p.report(r.Address, source.Text{Position: trust.Node.Position}, "", "the trust policy has %s%d characters, and %d are the %s", least, size, quota, most)
-		if size > mostTrust {
-			p.findings[len(p.findings)-1].Severity = Error
-		}
-	})
+	}
+}
+
+func (p *pass) trustSize(r *role) {
+	size, whole := characters(r.Trust.Node)
+	if size <= defaultTrust {
+		return // or not known: what a variable holds is not guessed
+	}
+	least, most, quota, rest := "", "default", defaultTrust, ""
+	if !whole {
+		least = "at least "
+	}
+	if size > mostTrust {
+		most, quota = "most that a raised quota allows", mostTrust
+	}
+	if size > maxLooked {
+		rest = "; no other rule looked at it"
+	}
+	p.report(r.Address, source.Text{Position: r.Trust.Node.Position}, "", "the trust policy has %s%d characters, and %d are the %s%s", least, size, quota, most, rest)
+	if size > mostTrust {
+		p.findings[len(p.findings)-1].Severity = Error
+	}
 }

@@ -15,13 +15,26 @@ import (
 // webIdentityAction is the action that a job's token is presented with.
 const webIdentityAction = "sts:AssumeRoleWithWebIdentity"
 
-// eachTrust calls f for every role whose trust policy is there.
+// maxLooked is the size of a trust policy that rules look into, in characters:
+// twice what AWS takes at most. A larger one is policy-size's finding alone.
+const maxLooked = 2 * mostTrust
+
+// eachTrust calls f for every role whose trust policy is there, and no larger
+// than any that AWS takes.
 func (p *pass) eachTrust(f func(r *inventory.Role, trust *inventory.Policy)) {
 	for i := range p.inv.Roles {
-		if r := &p.inv.Roles[i]; r.Trust != nil {
+		if r := &p.inv.Roles[i]; r.Trust != nil && !tooLarge(r.Trust) {
 			f(r, r.Trust)
 		}
 	}
+}
+
+func tooLarge(trust *inventory.Policy) bool {
+	if trust.Node == nil {
+		return false
+	}
+	size, _ := characters(trust.Node)
+	return size > maxLooked
 }
 
 // grants answers whether a statement's Action or NotAction holds an action,
