@@ -41,6 +41,11 @@ type AssumeRoleCall struct {
 	Time     time.Time // of the call; the zero time leaves the time keys out
 	SourceIP string    // empty leaves aws:SourceIp out
 	Region   string    // the region of the endpoint called; empty leaves aws:RequestedRegion out
+	// MoreKeys are further condition keys, such as aws:ResourceOrgID.
+	MoreKeys Context
+	// ResourceControl are the resource control policies of the role's account,
+	// a list for each level.
+	ResourceControl [][]NamedPolicy
 }
 
 // RefusalKind is what STS refuses before it asks any policy.
@@ -168,6 +173,10 @@ func (c AssumeRoleCall) Keys() Context {
 		ctx.Set("aws:ResourceTag/"+k, v)
 		ctx.Set("iam:ResourceTag/"+k, v)
 	}
+	for _, key := range c.MoreKeys.Keys() {
+		values, _ := c.MoreKeys.Get(key)
+		ctx.Set(key, values...)
+	}
 	return ctx
 }
 
@@ -195,7 +204,7 @@ func EvaluateAssumeRole(trust *Policy, c AssumeRoleCall) AssumeRoleResult {
 	for _, action := range c.Actions() {
 		r := Authorize(Access{
 			Caller: c.Caller, Action: action, Resource: c.RoleARN, Keys: keys, Time: c.Time,
-			ResourcePolicy: &NamedPolicy{Name: "trust policy", Policy: trust},
+			ResourcePolicy: &NamedPolicy{Name: "trust policy", Policy: trust}, ResourceControl: c.ResourceControl,
 		})
 		if r.Decision != Allow && result.Allowed {
 			result.Allowed, result.Denied = false, action

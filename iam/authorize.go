@@ -20,7 +20,8 @@ type Access struct {
 	// key's, a role's trust policy. Nil: it has none.
 	ResourcePolicy *NamedPolicy
 	// ResourceControl are the resource control policies that apply to the
-	// resource's account, a list for each level. Nil: they limit nothing.
+	// resource's account, a list for each level. Nil: they limit nothing. AWS
+	// has them for some services only: give none for another.
 	ResourceControl [][]NamedPolicy
 	// Keys are further condition keys of the request, such as s3:prefix. They
 	// win over those that the caller has.
@@ -88,6 +89,9 @@ func (a Access) Request() Request {
 	for k, v := range a.ResourceTags {
 		ctx.Set("aws:ResourceTag/"+k, v)
 	}
+	if account := a.Caller.AccountID(); account != "" && strings.HasPrefix(strings.ToLower(a.Action), "kms:") {
+		ctx.Set("kms:CallerAccount", account)
+	}
 	for _, key := range a.Keys.Keys() {
 		values, _ := a.Keys.Get(key)
 		ctx.Set(key, values...)
@@ -123,6 +127,7 @@ func (a Access) ownPolicyDecides() bool {
 // documents their evaluation:
 //
 //   - An explicit deny in any of them wins.
+//   - Service control policies do not limit service-linked roles.
 //   - Every level of the service control policies must allow, and of the
 //     resource control policies.
 //   - In one account it takes an allow of the identity policies or of the
@@ -145,7 +150,7 @@ func Authorize(a Access) AccessResult {
 		}
 	}
 	own := a.Caller.Policies
-	layer(LayerServiceControl, own.ServiceControl != nil, own.ServiceControl...)
+	layer(LayerServiceControl, own.ServiceControl != nil && !a.Caller.serviceLinked(), own.ServiceControl...)
 	layer(LayerResourceControl, a.ResourceControl != nil, a.ResourceControl...)
 	layer(LayerResource, a.ResourcePolicy != nil, one(a.ResourcePolicy))
 	layer(LayerIdentity, true, own.Identity)
@@ -261,6 +266,10 @@ func (a Access) need(r *AccessResult) {
 
 // verdict is what the layers come to.
 func (a Access) verdict(r *AccessResult) {
+	if !a.Caller.IsRole() && !a.Caller.isUser() {
+		r.Decision, r.Denied, r.Reason = ImplicitDeny, LayerIdentity, "the caller is no session of a role and no user: of others, such as an account's root, nothing is decided here"
+		return
+	}
 	for _, l := range r.Layers {
 		if l.Decision == ExplicitDeny {
 			r.Decision, r.Denied, r.Reason = ExplicitDeny, l.Kind, "a statement of "+l.Kind.words()+" denies it"

@@ -63,6 +63,16 @@ func (c Caller) IsRole() bool {
 	return ok && strings.HasPrefix(resource, "role/")
 }
 
+func (c Caller) isUser() bool {
+	_, _, resource, ok := splitIAM(c.ARN)
+	return ok && strings.HasPrefix(resource, "user/")
+}
+
+// serviceLinked reports whether a service of AWS owns the role.
+func (c Caller) serviceLinked() bool {
+	return strings.Contains(c.ARN, ":role/aws-service-role/")
+}
+
 // AccountID is the caller's account, or empty where the ARN is none.
 func (c Caller) AccountID() string {
 	_, account, _, _ := splitIAM(c.ARN)

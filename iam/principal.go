@@ -192,14 +192,20 @@ func (p *principals) excepts(caller *Principal) (bool, string) {
 		if p.anyAWS {
 			return true, ""
 		}
+		role, session := false, false
 		for _, is := range caller.AWS {
+			role, session = role || strings.Contains(is, ":role/"), session || isSessionARN(is)
 			listed := !strings.HasPrefix(is, "arn:") // ids need not be listed
 			for _, name := range p.aws {
-				listed = listed || sameAWS(name, is)
+				// Listing a role lists none of its sessions here.
+				listed = listed || sameAWS(name, is) && (name == is || !isSessionARN(is))
 			}
 			if !listed {
 				return false, noteNotPrincipalAWS
 			}
+		}
+		if role && !session {
+			return false, noteNotPrincipalAWS // a session whose name is not known
 		}
 		return slices.ContainsFunc(caller.AWS, func(is string) bool { return strings.HasPrefix(is, "arn:") }), ""
 	}
