@@ -10,11 +10,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/stint-dev/stint/internal/audit"
+	"github.com/stint-dev/stint/internal/config"
 	"github.com/stint-dev/stint/internal/policytest"
 	"github.com/stint-dev/stint/internal/store"
 )
@@ -71,6 +73,9 @@ with --exit-code a difference, 2 wrong usage.`,
 }
 
 func (f *diffFlags) run(ctx context.Context, e *Env, before, after string) error {
+	if f.records == "-" && slices.Contains(f.tests, "-") {
+		return usagef("write one of them to a file")("--tests - and --records - both read stdin")
+	}
 	if f.since != "" && f.store == "" {
 		return usagef("records of a file are chosen when they are listed")("--since goes with --store only")
 	}
@@ -85,7 +90,13 @@ func (f *diffFlags) run(ctx context.Context, e *Env, before, after string) error
 	if (sides[0].Config == nil) != (sides[1].Config == nil) {
 		return usagef("compare two configurations, or two sets of roles")("expected OLD and NEW to be of one kind: one has a broker's configuration, the other has not")
 	}
-	jobs, without, err := f.jobs(ctx, e)
+	var read []*config.Config
+	for _, s := range sides {
+		if s.Config != nil {
+			read = append(read, s.Config)
+		}
+	}
+	jobs, without, err := f.jobs(ctx, e, read)
 	if err != nil {
 		return err
 	}
@@ -120,7 +131,7 @@ func openSide(path string) (*policytest.Side, error) {
 
 // jobs are those of the test files and of the audit log, and how many records
 // had none.
-func (f *diffFlags) jobs(ctx context.Context, e *Env) (jobs []policytest.Known, without int, err error) {
+func (f *diffFlags) jobs(ctx context.Context, e *Env, read []*config.Config) (jobs []policytest.Known, without int, err error) {
 	files := f.tests
 	if len(files) == 0 {
 		if _, err := os.Stat(defaultTests); err == nil {
@@ -142,7 +153,7 @@ func (f *diffFlags) jobs(ctx context.Context, e *Env) (jobs []policytest.Known, 
 		}
 		jobs = append(jobs, known...)
 	}
-	var log policytest.Log
+	log := policytest.Log{Read: read}
 	if f.records != "" {
 		if err := f.readRecords(e, &log); err != nil {
 			return nil, 0, err

@@ -102,6 +102,10 @@ func runTests(e *Env, files []string) ([]policytest.Result, error) {
 			errs = append(errs, err)
 			continue
 		}
+		if len(suite.File.Tests) == 0 {
+			errs = append(errs, failf("write tests into it: see 'stint test --help'", "%s: there are no tests", printable(name)))
+			continue
+		}
 		suites = append(suites, suite)
 	}
 	if len(errs) > 0 {
@@ -111,9 +115,6 @@ func runTests(e *Env, files []string) ([]policytest.Result, error) {
 	var results []policytest.Result
 	for _, s := range suites {
 		results = append(results, s.Run(now)...)
-	}
-	if len(results) == 0 {
-		return nil, failf("write tests into it: see 'stint test --help'", "%s: there are no tests", printable(strings.Join(files, ", ")))
 	}
 	return results, nil
 }
@@ -215,7 +216,11 @@ func (f *testFlags) print(out io.Writer, r testReport) error {
 	for _, result := range r.Tests {
 		if result.Passed {
 			if !f.quiet {
-				fmt.Fprintf(&b, "ok    %s (%s)\n", printable(result.Test), printable(result.Job))
+				how := ""
+				if result.Outcome.RulesOnly {
+					how = ": by the rules; the role is not among the roles"
+				}
+				fmt.Fprintf(&b, "ok    %s (%s)%s\n", printable(result.Test), printable(result.Job), how)
 			}
 			continue
 		}

@@ -129,7 +129,10 @@ func (s *Side) access(payload map[string]any, req rules.Request) access {
 		return access{}
 	}
 	a := access{allowed: true, rule: decision.Rule, session: sessionOf(g)}
-	role, known := s.role(g.Role())
+	role, known, unclear := s.role(g.Role())
+	if unclear != "" {
+		return access{unknown: unclear}
+	}
 	if !known {
 		return a
 	}
@@ -137,8 +140,8 @@ func (s *Side) access(payload map[string]any, req rules.Request) access {
 		return access{}
 	}
 	role = inAccount(role, g.Role(), s.Providers)
-	call, unknown := webIdentity(role, explain.StintToken(s.Config.Issuer, g), iam.WebIdentityCall{RoleARN: g.Role(), RoleSessionName: g.Session().Name, Time: req.Time})
-	if unknown != "" {
+	call, unknown, refused := webIdentity(role, explain.StintToken(s.Config.Issuer, g), iam.WebIdentityCall{RoleARN: g.Role(), RoleSessionName: g.Session().Name, Time: req.Time})
+	if unknown != "" || refused != "" {
 		return access{unknown: unknown}
 	}
 	if a.allowed = iam.EvaluateWebIdentity(role.Trust.Full, call).Allowed; !a.allowed {
@@ -157,6 +160,9 @@ func (d *Difference) trust(before, after *Side, job Known, now time.Time) {
 	}
 	slices.Sort(keys)
 	for _, key := range keys {
+		if a, b := old[key].Trust, renewed[key].Trust; a != nil && b != nil && a.Full == nil && b.Full == nil && a.Node.String() == b.Node.String() {
+			continue // whatever is not known of it is the same on both sides
+		}
 		was, is := trustAccess(old, key, job.Claims, now), trustAccess(renewed, key, job.Claims, now)
 		d.compare(job, key, was, is, func() []Leg {
 			role, there := renewed[key]
@@ -175,28 +181,39 @@ func trustAccess(roles map[string]inventory.Role, key string, claims map[string]
 	if !there {
 		return access{}
 	}
-	call, unknown := webIdentity(role, withAudience(claims, "sts.amazonaws.com"), iam.WebIdentityCall{RoleSessionName: "stint-diff", Time: now})
-	if unknown != "" {
+	call, unknown, refused := webIdentity(role, withAudience(claims, "sts.amazonaws.com"), iam.WebIdentityCall{RoleSessionName: "stint-diff", Time: now})
+	if unknown != "" || refused != "" {
 		return access{unknown: unknown}
 	}
 	return access{allowed: iam.EvaluateWebIdentity(role.Trust.Full, call).Allowed}
 }
 
-// byKey are roles by what names them on both sides: the ARN, else the name,
-// else the address in the file. Trust policies alone are told apart by their
-// number.
+// byKey are roles by what names them on both sides: the ARN, else the name, and
+// else, or where a name stands twice, the file and the address in it.
 func (s *Side) byKey() map[string]inventory.Role {
-	out := map[string]inventory.Role{}
+	names := make([]string, len(s.Roles))
+	times := map[string]int{}
 	for i, r := range s.Roles {
-		key := r.Address
-		if name, ok := r.Name.Known(); ok && name != "" {
-			key = name
+		if name, ok := r.Name.Known(); ok {
+			names[i] = name
 		}
 		if arn, ok := r.ARN.Known(); ok && arn != "" {
-			key = arn
+			names[i] = arn
 		}
-		if key == "" {
-			key = fmt.Sprintf("trust policy %d", i+1)
+		times[names[i]]++
+	}
+	out := map[string]inventory.Role{}
+	for i, r := range s.Roles {
+		key := names[i]
+		if key == "" || times[key] > 1 {
+			file := strings.TrimPrefix(strings.TrimPrefix(r.Position.File, s.Name), "/")
+			key = strings.TrimSpace(cmp.Or(file, "the file") + " " + cmp.Or(r.Address, names[i]))
+		}
+		for n := 2; ; n++ {
+			if _, taken := out[key]; !taken {
+				break
+			}
+			key = fmt.Sprintf("%s (%d)", strings.TrimSuffix(key, fmt.Sprintf(" (%d)", n-1)), n)
 		}
 		out[key] = inAccount(r, "", s.Providers)
 	}

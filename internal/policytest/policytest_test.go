@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/stint-dev/stint/internal/audit"
+	"github.com/stint-dev/stint/internal/config"
 	"github.com/stint-dev/stint/internal/policytest"
 	"github.com/stint-dev/stint/internal/source"
 )
@@ -219,6 +220,8 @@ func TestBrokenFiles(t *testing.T) {
 		{"a cause of an allowed job", top + "  - {name: x, job: a, expect: {decision: allow, cause: audience}}", 4, "go with decision: deny"},
 		{"a rule without a broker", top + "  - {name: x, job: a, policy: p, expect: {rule: x}}", 4, "there is no broker"},
 		{"neither configuration nor policy", "jobs: {a: {like: github-push}}\ntests:\n  - {name: x, job: a, expect: allow}", 3, "expected the trust policy in policy"},
+		{"tags that are none", top + "  - {name: x, job: a, expect: {tags: {}}}", 4, "expected tags, found none"},
+		{"a claim that no such job has", "jobs:\n  a: {like: github-push, with: {enviroment: prod}}", 2, `has no claim "enviroment"`},
 		{"a bad duration", top + "  - {name: x, job: a, duration: 1 h, expect: allow}", 4, "expected a duration"},
 		{"a bad time", top + "  - {name: x, job: a, time: noon, expect: allow}", 4, "expected a time"},
 	} {
@@ -323,7 +326,7 @@ func TestLog(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return &audit.Record{ID: "R", Asked: audit.Asked{Role: role},
+		return &audit.Record{ID: "R", Verdict: audit.Denied, Asked: audit.Asked{Role: role},
 			Caller: audit.Caller{Verified: verified, Repository: "octo-org/octo-repo", Ref: "refs/heads/main", Event: "push", Claims: text}}
 	}
 	var log policytest.Log
@@ -333,7 +336,7 @@ func TestLog(t *testing.T) {
 		record(true, "a", map[string]any{"ref": "x", "run_id": "3"}),
 		record(true, "", map[string]any{"ref": "y"}),
 		record(false, "a", map[string]any{"ref": "evil"}),
-		{Caller: audit.Caller{Verified: true}},
+		{Verdict: audit.Denied, Caller: audit.Caller{Verified: true}},
 	} {
 		if err := log.Add(r); err != nil {
 			t.Fatal(err)
@@ -344,8 +347,90 @@ func TestLog(t *testing.T) {
 		jobs[0].Name != "octo-org/octo-repo refs/heads/main push" || jobs[0].Claims["run_id"] != "3" || log.Without != 1 {
 		t.Errorf("found %+v, %d without claims", jobs, log.Without)
 	}
-	if err := log.Add(&audit.Record{ID: "R7", Caller: audit.Caller{Verified: true, Claims: []byte(`{"a":1,"a":2}`)}}); err == nil || !strings.Contains(err.Error(), "R7") {
+	if err := log.Add(&audit.Record{ID: "R7", Verdict: audit.Allowed, Caller: audit.Caller{Verified: true, Claims: []byte(`{"a":1,"a":2}`)}}); err == nil || !strings.Contains(err.Error(), "R7") {
 		t.Errorf("expected an error that names the record, found %v", err)
+	}
+}
+
+// TestLogKeepsWhatRulesRead: a claim that a rule looks at tells jobs apart, also
+// where it differs from run to run.
+func TestLogKeepsWhatRulesRead(t *testing.T) {
+	dir := write(t, map[string]string{"stint.yaml": strings.Replace(configuration, "environment: prod", `job_workflow_sha: "a*"`, 1)})
+	side, err := policytest.OpenSide(filepath.Join(dir, "stint.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := policytest.Log{Read: []*config.Config{side.Config}}
+	for _, sha := range []string{"aa", "bb", "aa"} {
+		if err := log.Add(&audit.Record{Verdict: audit.Denied, Caller: audit.Caller{Verified: true, Claims: []byte(`{"job_workflow_sha":"` + sha + `","run_id":"` + sha + `"}`)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if jobs := log.Jobs(); len(jobs) != 2 {
+		t.Errorf("expected two jobs, found %+v", jobs)
+	}
+	if err := log.Add(&audit.Record{}); err == nil {
+		t.Error("expected an error for what is no record")
+	}
+}
+
+// sameName is a Terraform role of the name deploy with this subject.
+func sameName(sub string) string {
+	return `resource "aws_iam_role" "deploy" {
+  name = "deploy"
+  assume_role_policy = jsonencode({ Version = "2012-10-17", Statement = [{
+    Effect = "Allow", Action = "sts:AssumeRoleWithWebIdentity"
+    Principal = { Federated = "arn:aws:iam::111111111111:oidc-provider/token.actions.githubusercontent.com" }
+    Condition = { StringLike = { "token.actions.githubusercontent.com:sub" = "` + sub + `" } }
+  }] })
+}
+`
+}
+
+// TestRolesOfOneName: where several roles have a name, none is taken for
+// another.
+func TestRolesOfOneName(t *testing.T) {
+	dir := write(t, map[string]string{
+		"stint.yaml": configuration, "roles/a/r.tf": sameName("repo:nobody/x:*"), "roles/b/r.tf": sameName("repo:nobody/x:*"),
+		"old/dev/r.tf": sameName("repo:nobody/x:*"), "old/prod/r.tf": sameName("repo:nobody/x:*"),
+		"new/dev/r.tf": sameName("repo:*"), "new/prod/r.tf": sameName("repo:nobody/x:*"),
+	})
+	r := run(t, dir, jobs+"roles: roles\ntests:\n  - {name: x, job: prod, expect: allow}\n")[0]
+	if r.Passed || !strings.Contains(strings.Join(r.Failures, ""), "several roles have the name") {
+		t.Errorf("passed %t, %q", r.Passed, r.Failures)
+	}
+	var sides []*policytest.Side
+	for _, name := range []string{"old", "new"} {
+		side, err := policytest.OpenSide(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sides = append(sides, side)
+	}
+	d := policytest.Diff(sides[0], sides[1], []policytest.Known{{Name: "push", Claims: known(t, "jobs: {x: {like: github-push}}")}}, noon)
+	if len(d.Changes) != 1 || d.Changes[0].Kind != policytest.Gains || !strings.Contains(d.Changes[0].Role, "dev/r.tf") {
+		t.Errorf("found %+v", d.Changes)
+	}
+}
+
+// TestUnknownOnBothSides: what is not known and did not change is no difference.
+func TestUnknownOnBothSides(t *testing.T) {
+	open := "variable \"sub\" {}\n" + sameName("${var.sub}")
+	dir := write(t, map[string]string{"old/r.tf": open, "new/r.tf": open, "other/r.tf": strings.Replace(open, `"${var.sub}"`, `"${var.sub}x"`, 1)})
+	var sides []*policytest.Side
+	for _, name := range []string{"old", "new", "other"} {
+		side, err := policytest.OpenSide(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sides = append(sides, side)
+	}
+	jobs := []policytest.Known{{Name: "push", Claims: known(t, "jobs: {x: {like: github-push}}")}}
+	if d := policytest.Diff(sides[0], sides[1], jobs, noon); len(d.Changes) != 0 {
+		t.Errorf("found %+v", d.Changes)
+	}
+	if d := policytest.Diff(sides[0], sides[2], jobs, noon); d.Count(policytest.Unsure) != 1 {
+		t.Errorf("found %+v", d.Changes)
 	}
 }
 

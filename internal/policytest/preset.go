@@ -10,6 +10,14 @@ import (
 	"github.com/stint-dev/stint/internal/emulator/github"
 )
 
+// further are claims that some jobs have beside those of a preset.
+var further = []string{"aud", "iat", "nbf", "exp", "jti", subjectForm, // of every platform
+	"environment", "enterprise", "enterprise_id", // GitHub
+	"environment_protected", "deployment_tier", "environment_action", "job_project_id", "job_project_path", "job_namespace_id", "job_namespace_path",
+	"user_email", "user_access_level", "user_identities", "groups_direct", "runner_id", "ci_config_ref_uri", "ci_config_sha", "namespace_id", // GitLab
+	"build_tag", "build_id", "build_source", "queue_id", "queue_key", "runner_environment", "cluster_id", "cluster_name", // Buildkite
+}
+
 // maker makes a preset's claims with these changes. An empty text takes a
 // claim out.
 type maker func(with map[string]string) (map[string]any, error)
@@ -52,6 +60,15 @@ func preset(name string, with map[string]any) (map[string]any, error) {
 			texts[claim] = fmt.Sprint(v)
 		default:
 			rest[claim] = v
+		}
+	}
+	base, err := presets[name](nil)
+	if err != nil {
+		return nil, err
+	}
+	for claim := range with {
+		if _, has := base[claim]; !has && !slices.Contains(further, claim) && !strings.HasPrefix(claim, "repo_property_") && !strings.ContainsAny(claim, "./:") {
+			return nil, fmt.Errorf("the preset %s has no claim %.64q; give the claims themselves, with claims, for tokens of another shape", name, claim)
 		}
 	}
 	c, err := presets[name](texts)

@@ -293,6 +293,9 @@ func (r *reader) tags(n *source.Node, path string) map[string]*string {
 		r.fail(n.Position, "%s: expected keys with values, found %s", path, n.Kind)
 		return nil
 	}
+	if len(n.Fields) == 0 {
+		r.fail(n.Position, "%s: expected tags, found none; TAG: null says that the session must not have one", path)
+	}
 	tags := map[string]*string{}
 	for _, f := range n.Fields {
 		if f.Value.Kind == source.KindNull {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/stint-dev/stint/internal/audit"
+	"github.com/stint-dev/stint/internal/config"
 	"github.com/stint-dev/stint/internal/inventory"
 	"github.com/stint-dev/stint/internal/strictjson"
 )
@@ -29,7 +30,12 @@ var perRunSubject = []string{"https://agent.buildkite.com"}
 
 // Log collects the distinct jobs of an audit log. The zero Log is empty.
 type Log struct {
+	// Read are the configurations of which rules will look at the jobs: a
+	// claim that one of them names tells jobs apart whatever it is.
+	Read []*config.Config
+
 	jobs  map[string]*Known
+	named string // what Read names
 	order []string
 	// Without counts the records of our jobs that keep no claims; those of
 	// strangers are not counted.
@@ -39,6 +45,9 @@ type Log struct {
 // Add adds the job of a record. A caller whom no issuer vouches for is no job
 // of ours.
 func (l *Log) Add(r *audit.Record) error {
+	if r.Verdict != audit.Allowed && r.Verdict != audit.Denied {
+		return errors.New("expected a record, with the verdict allowed or denied")
+	}
 	if !r.Caller.Verified {
 		return nil
 	}
@@ -50,7 +59,7 @@ func (l *Log) Add(r *audit.Record) error {
 	if err != nil {
 		return fmt.Errorf("record %s: reading its claims: %w", r.ID, err)
 	}
-	key, err := jobKey(claims)
+	key, err := l.jobKey(claims)
 	if err != nil {
 		return fmt.Errorf("record %s: %w", r.ID, err)
 	}
@@ -83,14 +92,21 @@ func (l *Log) Jobs() []Known {
 	return out
 }
 
-func jobKey(claims map[string]any) (string, error) {
+func (l *Log) jobKey(claims map[string]any) (string, error) {
+	if l.named == "" {
+		l.named = " "
+		for _, c := range l.Read {
+			l.named += fmt.Sprintf("%+v %+v", c.Rules, c.Issuers)
+		}
+	}
+	iss, _ := claims["iss"].(string)
 	same := make(map[string]any, len(claims))
 	for name, v := range claims {
-		if !slices.Contains(perRun, name) {
+		if !slices.Contains(perRun, name) || strings.Contains(l.named, name) || name == "pipeline_id" && slices.Contains(perRunSubject, iss) {
 			same[name] = v
 		}
 	}
-	if iss, _ := claims["iss"].(string); slices.Contains(perRunSubject, iss) {
+	if slices.Contains(perRunSubject, iss) && !strings.Contains(l.named, "sub") {
 		delete(same, "sub")
 	}
 	key, err := json.Marshal(same) // sorted by name

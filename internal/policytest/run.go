@@ -65,6 +65,9 @@ type Outcome struct {
 	Reason   string       `json:"reason,omitempty"`
 	Cause    explain.Kind `json:"cause,omitempty"`
 	Session  *Session     `json:"session,omitempty"` // of what the rules granted
+	// RulesOnly says that there are roles, and not the one that was granted: no
+	// trust policy was looked at.
+	RulesOnly bool `json:"rules_only,omitempty"`
 	// Unknown says what had to be known and is not; the decision is then none.
 	Unknown string `json:"unknown,omitempty"`
 	Legs    []Leg  `json:"explanations"`
@@ -133,9 +136,13 @@ func (s *Side) decide(claims map[string]any, req rules.Request) Outcome {
 		return out
 	}
 	out.Session = sessionOf(g)
-	role, known := s.role(g.Role())
+	role, known, unclear := s.role(g.Role())
+	if unclear != "" {
+		out.Unknown, out.By = unclear, ByTrust
+		return out
+	}
 	if !known {
-		out.Decision = Allow
+		out.Decision, out.RulesOnly = Allow, len(s.Roles) > 0
 		return out
 	}
 	role = inAccount(role, g.Role(), s.Providers)
@@ -163,8 +170,14 @@ func inAccount(role inventory.Role, arn string, providers []inventory.Provider) 
 
 // trust holds a token against a role's trust policy.
 func (out *Outcome) trust(role inventory.Role, name string, claims map[string]any, call iam.WebIdentityCall) {
-	call, unknown := webIdentity(role, claims, call)
-	if unknown != "" {
+	call, unknown, refused := webIdentity(role, claims, call)
+	switch {
+	case refused != "":
+		out.By, out.Cause = ByTrust, explain.Other
+		out.Legs = append(out.Legs, Leg{"AWS STS", explain.Explanation{Decision: explain.Denied, Action: iam.ActionAssumeRoleWithWebIdentity,
+			Kind: explain.Other, Cause: refused, Closest: -1, Statements: []explain.Statement{}}})
+		return
+	case unknown != "":
 		out.Unknown, out.By = unknown, ByTrust
 		return
 	}
@@ -178,19 +191,20 @@ func (out *Outcome) trust(role inventory.Role, name string, claims map[string]an
 }
 
 // webIdentity fills in a call with what a role and a token say. unknown says
-// what would have to be known and is not.
-func webIdentity(role inventory.Role, claims map[string]any, call iam.WebIdentityCall) (_ iam.WebIdentityCall, unknown string) {
+// what of the role would have to be known and is not, refused why AWS STS takes
+// no such token.
+func webIdentity(role inventory.Role, claims map[string]any, call iam.WebIdentityCall) (_ iam.WebIdentityCall, unknown, refused string) {
 	switch {
 	case role.Trust == nil:
-		return call, "the role has no trust policy that is known"
+		return call, "the role has no trust policy that is known", ""
 	case role.Trust.Err != nil:
-		return call, "AWS would refuse the trust policy: " + role.Trust.Err.Error()
+		return call, "AWS would refuse the trust policy: " + role.Trust.Err.Error(), ""
 	case role.Trust.Full == nil:
-		return call, "not everything in the trust policy is known before it is deployed: " + strings.Join(role.Trust.Node.Unknowns(), ", ")
+		return call, "not everything in the trust policy is known before it is deployed: " + strings.Join(role.Trust.Node.Unknowns(), ", "), ""
 	}
 	carried, err := explain.ReadToken(claims)
 	if err != nil {
-		return call, "AWS STS refuses such a token: " + err.Error()
+		return call, "", "AWS STS refuses such a token: " + err.Error()
 	}
 	if arn, ok := role.ARN.Known(); ok && call.RoleARN == "" {
 		call.RoleARN = arn
@@ -200,7 +214,7 @@ func webIdentity(role inventory.Role, claims map[string]any, call iam.WebIdentit
 		k, known := t.Key.Known()
 		v, also := t.Value.Known()
 		if !known || !also {
-			return call, fmt.Sprintf("the role's tag %s is %s", t.Key, t.Value)
+			return call, fmt.Sprintf("the role's tag %s is %s", t.Key, t.Value), ""
 		}
 		call.RoleTags[k] = v
 	}
@@ -212,18 +226,18 @@ func webIdentity(role inventory.Role, claims map[string]any, call iam.WebIdentit
 		call.Provider = explain.Provider(role.Trust.Full, call.RoleARN, call.Issuer)
 	}
 	if call.Provider == "" {
-		return call, "the trust policy names no provider, so the role's account is not known; name the provider in the test"
+		return call, "the trust policy names no provider, so the role's account is not known; name the provider in the test", ""
 	}
-	return call, ""
+	return call, "", ""
 }
 
 // role is the role of this ARN. A role whose file says no account is that of
 // any account by its name.
-func (s *Side) role(arn string) (inventory.Role, bool) {
+func (s *Side) role(arn string) (role inventory.Role, known bool, unclear string) {
 	var byName []inventory.Role
 	for _, r := range s.Roles {
 		if r.ARN.Equals(arn) == source.Yes {
-			return r, true
+			return r, true, ""
 		}
 		account := ""
 		if parts := strings.SplitN(arn, ":", 6); len(parts) == 6 {
@@ -235,10 +249,14 @@ func (s *Side) role(arn string) (inventory.Role, bool) {
 			byName = append(byName, r)
 		}
 	}
-	if len(byName) == 1 {
-		return byName[0], true
+	switch len(byName) {
+	case 0:
+		return inventory.Role{}, false, ""
+	case 1:
+		return byName[0], true, ""
 	}
-	return inventory.Role{}, false
+	return inventory.Role{}, false, fmt.Sprintf("several roles have the name of %s, and no account: at %s:%d and %s:%d", arn,
+		byName[0].Position.File, byName[0].Position.Line, byName[1].Position.File, byName[1].Position.Line)
 }
 
 // audience is what a token of these claims asks the CI system for.

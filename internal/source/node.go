@@ -163,16 +163,27 @@ func (n *Node) JSON() (text []byte, ok bool) {
 	return n.appendJSON(nil), true
 }
 
+// String is the value for a reader and for comparing: JSON, in which what is
+// not known stands as its author wrote it.
+func (n *Node) String() string {
+	if n == nil {
+		return ""
+	}
+	b := n.appendJSON(nil)
+	if n.Open {
+		b = append(b, " and more"...)
+	}
+	return string(b)
+}
+
 func (n *Node) appendJSON(b []byte) []byte {
 	switch n.Kind {
 	case KindNull:
 		return append(b, "null"...)
-	case KindBool, KindNumber:
-		s, _ := n.Text.Known()
-		return append(b, s...)
+	case KindUnknown, KindBool, KindNumber:
+		return append(b, n.Text.String()...)
 	case KindString:
-		s, _ := n.Text.Known()
-		return appendQuoted(b, s)
+		return appendQuoted(b, n.Text.String())
 	case KindList:
 		b = append(b, '[')
 		for i, item := range n.Items {
