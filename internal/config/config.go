@@ -35,6 +35,7 @@ type Config struct {
 	AWS           AWS
 	Issuers       []Issuer
 	Rules         []Rule
+	Pools         []Pool
 
 	file     string
 	lines    []string // of the file, for Locate
@@ -53,6 +54,17 @@ type AWS struct {
 	Endpoint string // instead of the region's; may be empty
 	Audience string // the aud where a request names none
 	Timeout  time.Duration
+
+	SessionTags SessionTags
+	// KnownRoles are files and folders with roles, as stint lint reads them,
+	// against which the rules' session tags are checked.
+	KnownRoles []string
+}
+
+// service is what is asked of AWS STS itself: the rest is a part of the policy,
+// which is replaced while the broker runs.
+func (a AWS) service() [4]string {
+	return [4]string{a.Region, a.Endpoint, a.Audience, a.Timeout.String()}
 }
 
 // Issuer is one trusted signer of job tokens.
@@ -82,10 +94,14 @@ type Rule struct {
 // RuleAWS is what an allow rule gives.
 type RuleAWS struct {
 	Roles          []Text // ARNs, with {claim}; never none in an allow rule
+	Via            string // WebIdentity or AssumeRole
+	ViaPos         Pos
+	ExternalID     Text // of AssumeRole; empty: none
 	Duration       time.Duration
 	SessionName    Text // with {claim}; empty: the default
 	Tags           []Tag
 	Transitive     []Text // keys of Tags
+	Chain          []Text // keys of Tags that role chaining passes on at each hop
 	SourceIdentity Text   // a claim's name, or text with {claim}; empty: none
 }
 
@@ -95,7 +111,12 @@ type Tag struct {
 	Source   Text // a claim's name, or text with {claim}
 	Required bool // an absent claim denies
 	Encode   bool // characters that STS does not allow are encoded
-	Pos      Pos  // of the key
+	// Drop is when the tag is left out of a session that would not fit: those
+	// with the lowest number go first. 0: never.
+	Drop int
+	Pos  Pos // of the key
+
+	listed bool // it is written as a claim alone
 }
 
 // Match is a claim and the patterns of which any may match.
@@ -211,7 +232,7 @@ func (c *Config) NeedsRestart(other *Config) []string {
 		"store":          c.Store == other.Store,
 		"token_lifetime": c.TokenLifetime == other.TokenLifetime,
 		"signing":        c.Signing == other.Signing,
-		"aws":            c.AWS == other.AWS,
+		"aws":            c.AWS.service() == other.AWS.service(),
 	} {
 		if !same {
 			names = append(names, name)

@@ -59,6 +59,11 @@ func LoadContent(path string, data []byte) (*Config, error) {
 			c.Issuers[i].JWKSFile = filepath.Join(folder, f)
 		}
 	}
+	for i, path := range c.AWS.KnownRoles {
+		if !filepath.IsAbs(path) {
+			c.AWS.KnownRoles[i] = filepath.Join(folder, path)
+		}
+	}
 	if file, ok := strings.CutPrefix(c.Store, "sqlite:"); ok && !filepath.IsAbs(file) {
 		c.Store = "sqlite:" + filepath.Join(folder, file)
 	}

@@ -181,7 +181,7 @@ rules:
 		r.Name, r.Deny, r.Issuers, r.When.Value, len(r.Match), len(r.Audiences),
 		len(r.AWS.Roles), r.AWS.Duration, r.AWS.Tags[1].Required && r.AWS.Tags[1].Encode && !r.AWS.Tags[0].Required, r.AWS.Transitive[0].Value, r.AWS.SourceIdentity.Value,
 		cfg.Rules[1].Deny, cfg.Rules[1].Issuers)
-	const want = `https://stint.example.com/base :8180 sqlite:/var/lib/stint.db 15m0s {RS256 24h0m0s} {us-gov-west-1 https://vpce.example.com aud 1m0s} | ` +
+	const want = `https://stint.example.com/base :8180 sqlite:/var/lib/stint.db 15m0s {RS256 24h0m0s} {us-gov-west-1 https://vpce.example.com aud 1m0s { map[] []} []} | ` +
 		`[a] [a b] gitlab /keys.json | full.rule_1 false [gh ci] "claims.actor_id != \"7\"" 1 1 | 2 12h0m0s true c actor_id | true [ci]`
 	if got != want {
 		t.Errorf("expected %s\nfound    %s", want, got)

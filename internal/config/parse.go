@@ -69,6 +69,7 @@ func (r *reader) file(body ast.Node) {
 		"aws":            r.aws,
 		"issuers":        r.issuers,
 		"rules":          r.rules,
+		"pools":          r.pools,
 	})
 	start := pos(body)
 	if missing("issuer") {
@@ -81,6 +82,8 @@ func (r *reader) file(body ast.Node) {
 		r.failAt(start, "", "add rules:, or rules: [] to deny everything", "there are no rules")
 	}
 	r.ruleIssuers()
+	r.poolIssuers()
+	r.sessions()
 	for _, i := range c.Issuers {
 		if i.URL == c.Issuer && i.URL != "" {
 			r.failAt(i.Pos, "issuers."+i.Name, "trust the CI systems only",
@@ -124,6 +127,12 @@ func (r *reader) aws(n ast.Node) {
 				r.fail(n, "aws.audience", "", "expected 1 to 255 printable characters without a space, found %q", t.Value)
 			}
 			a.Audience = t.Value
+		},
+		"session_tags": r.sessionTags,
+		"known_roles": func(n ast.Node) {
+			for _, t := range r.oneOrMore(n, "aws.known_roles") {
+				a.KnownRoles = append(a.KnownRoles, t.Value)
+			}
 		},
 		"timeout": func(n ast.Node) { a.Timeout = r.duration(n, "aws.timeout", time.Second, time.Minute) },
 	})

@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
-	"unicode/utf8"
+	"time"
 
 	"github.com/goccy/go-yaml/ast"
 )
@@ -115,13 +116,28 @@ var RoleARN = regexp.MustCompile(`^(arn:aws[a-z0-9-]*:iam::[0-9]{12}:role/)((?:[
 var placeholder = regexp.MustCompile(`\{[^{}]*\}`)
 
 func (r *reader) ruleAWS(n ast.Node, path string) RuleAWS {
-	a := RuleAWS{Duration: defaultDuration}
+	a := RuleAWS{Duration: defaultDuration, Via: WebIdentity}
 	missing := r.mapping(n, path, map[string]func(ast.Node){
 		"roles": func(n ast.Node) {
 			a.Roles = r.oneOrMore(n, path+".roles")
 			for _, t := range a.Roles {
 				r.role(t, path+".roles")
 			}
+		},
+		"via": func(n ast.Node) {
+			a.Via, a.ViaPos = r.choice(n, path+".via", WebIdentity, AssumeRole), pos(n)
+		},
+		"external_id": func(n ast.Node) {
+			t, ok := r.text(n, path+".external_id")
+			if size := len(t.Value); ok && (size < 2 || size > 1224 || !externalID.MatchString(t.Value)) {
+				r.fail(n, path+".external_id", "", "expected 2 to 1224 letters, digits and _+=,.@:/-, found %q", t.Value)
+			}
+			a.ExternalID = t
+		},
+		"chain": func(n ast.Node) {
+			r.mapping(n, path+".chain", map[string]func(ast.Node){
+				"tags": func(n ast.Node) { a.Chain = r.oneOrMore(n, path+".chain.tags") },
+			})
 		},
 		"duration":        func(n ast.Node) { a.Duration = r.duration(n, path+".duration", minSession, maxSession) },
 		"session_name":    func(n ast.Node) { a.SessionName = r.template(n, path+".session_name", ParseTemplate) },
@@ -132,13 +148,12 @@ func (r *reader) ruleAWS(n ast.Node, path string) RuleAWS {
 	if missing("roles") {
 		r.fail(n, path, `add roles: ["arn:aws:iam::111111111111:role/NAME"]`, "an allow rule without roles gives nothing")
 	}
-	for _, t := range a.Transitive {
-		if !slices.ContainsFunc(a.Tags, func(tag Tag) bool { return tag.Key == t.Value }) {
-			r.failAt(t.Pos, path+".transitive", "", "%q is no tag of this rule", t.Value)
-		}
-	}
+	r.via(&a, path)
 	return a
 }
+
+// externalID is what sts:AssumeRole takes for ExternalId.
+var externalID = regexp.MustCompile(`^[A-Za-z0-9_+=,.@:/-]+$`)
 
 // role checks an ARN. Only behind :role/ may a claim stand, and nothing may be
 // a wildcard: a role is named, never searched.
@@ -183,19 +198,14 @@ const (
 
 var tagKey = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]+$`)
 
+// tags reads session tags: key to claim, or a list of claims.
 func (r *reader) tags(n ast.Node, path string) []Tag {
+	if _, ok := n.(*ast.SequenceNode); ok {
+		return r.listedTags(n, path)
+	}
 	var all []Tag
 	for _, e := range r.entries(n, path) {
 		at := join(path, e.key)
-		switch {
-		case !tagKey.MatchString(e.key) || utf8.RuneCountInString(e.key) > maxTagKey:
-			r.failAt(e.pos, at, "", "expected a tag key of 1 to %d letters, digits, spaces and _.:/=+-@", maxTagKey)
-		case strings.HasPrefix(strings.ToLower(e.key), "aws:"):
-			r.failAt(e.pos, at, "", "tag keys that begin with aws: are reserved")
-		}
-		if i := slices.IndexFunc(all[:min(len(all), maxTags)], func(other Tag) bool { return strings.EqualFold(other.Key, e.key) }); i >= 0 {
-			r.failAt(e.pos, at, "", "AWS compares tag keys without letter case: it is the same as %q", all[i].Key)
-		}
 		if e.value == nil {
 			r.failAt(e.pos, at, "name the claim", "the value is empty")
 			continue
@@ -207,23 +217,36 @@ func (r *reader) tags(n ast.Node, path string) []Tag {
 				"claim":    func(n ast.Node) { tag.Source = r.template(n, at+".claim", ClaimOrTemplate) },
 				"required": func(n ast.Node) { tag.Required = r.boolean(n, at+".required") },
 				"encode":   func(n ast.Node) { tag.Encode = r.boolean(n, at+".encode") },
+				"drop":     func(n ast.Node) { tag.Drop = r.drop(n, at+".drop") },
 			})
 			if missing("claim") {
 				r.failAt(e.pos, at, "add claim:", "the tag names no claim")
+			}
+			if tag.Required && tag.Drop > 0 {
+				r.failAt(e.pos, at, "keep one of them", "a required tag is never dropped")
 			}
 		default:
 			tag.Source = r.template(e.value, at, ClaimOrTemplate)
 		}
 		all = append(all, tag)
 	}
-	if len(all) > maxTags {
-		r.fail(n, path, "", "expected at most %d tags, found %d", maxTags, len(all))
-	}
 	return all
+}
+
+// drop reads a tag's place in the order in which tags are dropped.
+func (r *reader) drop(n ast.Node, path string) int {
+	t, ok := r.text(n, path)
+	number, err := strconv.Atoi(t.Value)
+	if ok && (err != nil || number < 1 || number > maxTags) {
+		r.fail(n, path, "1 is dropped first", "expected a number from 1 to %d, found %q", maxTags, t.Value)
+	}
+	return number
 }
 
 // Session bounds, for those who check what a request asks for.
 const (
 	MinSession = minSession
 	MaxSession = maxSession
+	// MaxChained is the longest session that a role's session can make.
+	MaxChained = time.Hour
 )
