@@ -95,6 +95,14 @@ func (l *Log) Allow(ctx context.Context, e Entry, d rules.Decision) (Recorded, e
 		TransitiveTags: session.Transitive,
 		SourceIdentity: session.SourceIdentity,
 		Seconds:        int64(session.Duration / time.Second),
+		ChainTags:      session.Chain,
+		DroppedTags:    session.Dropped,
+	}
+	if grant.Via() == rules.AssumeRole {
+		r.Granted.Via = string(grant.Via())
+	}
+	if pool, ok := grant.Pool(); ok {
+		r.Granted.Pool, r.Granted.Identity, r.Granted.Roles = pool.ID, pool.Identity, pool.Roles
 	}
 	r.bound()
 	if err := l.store.AppendRecord(ctx, r); err != nil {

@@ -21,7 +21,7 @@ type Record struct {
 	ID      string    `json:"id"`
 	Seq     int64     `json:"seq"` // the store's order, from 1
 	Time    time.Time `json:"time"`
-	Door    string    `json:"door"` // which protocol asked: token, aws-sts
+	Door    string    `json:"door"` // which protocol asked: token, aws-sts, aws-cognito-identity
 	Remote  string    `json:"remote,omitempty"`
 	Caller  Caller    `json:"caller"`
 	Asked   Asked     `json:"asked"`
@@ -79,6 +79,8 @@ type Asked struct {
 	SessionName   string        `json:"session_name,omitempty"`
 	SessionPolicy bool          `json:"session_policy,omitempty"`
 	PolicyARNs    []string      `json:"policy_arns,omitempty"`
+	Pool          string        `json:"identity_pool,omitempty"`
+	Identity      string        `json:"identity_id,omitempty"`
 }
 
 // Granted is what an allowing decision gave.
@@ -90,6 +92,17 @@ type Granted struct {
 	TransitiveTags []string          `json:"transitive_tags,omitempty"`
 	SourceIdentity string            `json:"source_identity,omitempty"`
 	Seconds        int64             `json:"duration_seconds,omitempty"`
+	// ChainTags are the keys of Tags that role chaining passes on, and
+	// DroppedTags those of tags that were left out to make the session fit.
+	ChainTags   []string `json:"chain_tags,omitempty"`
+	DroppedTags []string `json:"dropped_tags,omitempty"`
+	Via         string   `json:"via,omitempty"` // assume-role; empty: a web identity
+	// Pool and Identity are those of a grant by an identity pool. In its basic
+	// flow there is no Role, and Roles are those that the token may buy; none:
+	// any that trusts the pool.
+	Pool     string   `json:"identity_pool,omitempty"`
+	Identity string   `json:"identity_id,omitempty"`
+	Roles    []string `json:"roles,omitempty"`
 }
 
 // Outcome is what was issued, by ids and expiry, or why nothing was.

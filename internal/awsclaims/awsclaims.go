@@ -18,6 +18,9 @@ const (
 	// Roles are the ARNs of the roles that the token may buy, as a list or as
 	// one text with semicolons. A token without it may buy any role.
 	Roles = "https://aws.amazon.com/roles"
+	// IdentityPoolARN is the ARN of the Cognito identity pool that the token is
+	// of. STS does not read it.
+	IdentityPoolARN = "https://cognito-identity.amazonaws.com/identity-pool-arn"
 )
 
 // The members of Tags.

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"github.com/stint-dev/stint/internal/audit"
 	"github.com/stint-dev/stint/internal/config"
 	"github.com/stint-dev/stint/internal/exchange"
@@ -48,8 +50,8 @@ type probe struct {
 }
 
 // newBroker opens the store and wires everything that serves. It listens
-// nowhere yet.
-func newBroker(ctx context.Context, cfg *config.Config, now func() time.Time, log *slog.Logger) (_ *broker, err error) {
+// nowhere yet. own are the broker's own AWS credentials, for via: assume-role.
+func newBroker(ctx context.Context, cfg *config.Config, own aws.CredentialsProvider, now func() time.Time, log *slog.Logger) (_ *broker, err error) {
 	b := &broker{cfg: cfg, log: log, now: now}
 	policy, err := newPolicy(cfg, now, log)
 	if err != nil {
@@ -72,7 +74,7 @@ func newBroker(ctx context.Context, cfg *config.Config, now func() time.Time, lo
 		Store:         b.store,
 		Algorithm:     cfg.Signing.Algorithm,
 		RotateEvery:   cfg.Signing.Rotate,
-		TokenLifetime: cfg.TokenLifetime,
+		TokenLifetime: max(cfg.TokenLifetime, mint.PoolTokenLifetime), // pools can come with a reload
 		Now:           now,
 		Log:           log,
 	})
@@ -83,9 +85,13 @@ func newBroker(ctx context.Context, cfg *config.Config, now func() time.Time, lo
 		Policy: policy,
 		Audit:  audit.NewLog(b.store, audit.LogConfig{Now: now}),
 		Minter: mint.New(mint.Config{Issuer: cfg.Issuer, Keys: b.keys, Lifetime: cfg.TokenLifetime, Now: now}),
-		STS:    mint.NewSTS(mint.STSConfig{Region: cfg.AWS.Region, Endpoint: cfg.AWS.Endpoint, Timeout: cfg.AWS.Timeout, Log: log}),
-		Now:    now,
-		Log:    log,
+		STS: mint.NewSTS(mint.STSConfig{
+			Region: cfg.AWS.Region, Endpoint: cfg.AWS.Endpoint, Timeout: cfg.AWS.Timeout,
+			Credentials: own, Log: log,
+		}),
+		Identities: b.store,
+		Now:        now,
+		Log:        log,
 	})
 	b.handler, err = server.New(server.Config{
 		Issuer: cfg.Issuer,

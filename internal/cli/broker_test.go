@@ -74,7 +74,7 @@ func serveBroker(t *testing.T, aws http.Handler) *served {
 	fatal(t, err)
 	ctx, stop := context.WithCancel(t.Context())
 	s.stop = stop
-	s.broker, err = newBroker(ctx, s.cfg, time.Now, log)
+	s.broker, err = newBroker(ctx, s.cfg, nil, time.Now, log)
 	fatal(t, err)
 	t.Cleanup(func() { _ = s.broker.Close() })
 	l, err := net.Listen("tcp", "127.0.0.1:0")

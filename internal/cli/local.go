@@ -139,7 +139,7 @@ func startLocal(ctx context.Context, s setup) (_ *local, err error) {
 	s.config.AWS.Endpoint = l.stsURL
 	s.config.Store = "sqlite:" + filepath.Join(l.dir, "stint.db")
 
-	if l.broker, err = newBroker(ctx, s.config, s.now, s.log); err != nil {
+	if l.broker, err = newBroker(ctx, s.config, nil, s.now, s.log); err != nil {
 		return nil, err
 	}
 	listener, err := emulator.Listen(ctx, "127.0.0.1:0")

@@ -121,7 +121,7 @@ func serve(ctx context.Context, e *Env, cfg *config.Config, file watched, addres
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
-	b, err := newBroker(ctx, cfg, e.Now, log)
+	b, err := newBroker(ctx, cfg, ambient{cfg.AWS.Region}, e.Now, log)
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ const (
 	Denied      Kind = "denied"      // it is, and the rules give it nothing
 	Upstream    Kind = "upstream"    // AWS refused what the rules gave
 	Unavailable Kind = "unavailable" // not now: the store, the keys or AWS cannot be reached
+	PoolRefused Kind = "pool"        // an identity pool refused it before any rule was looked at
 )
 
 // Error is why an exchange issued nothing. Each door renders it in its own
@@ -29,6 +30,7 @@ type Error struct {
 	Rejection *identity.Rejection // if Kind is Rejected, or Unavailable for want of the issuer's keys
 	Decision  *rules.Decision     // if Kind is Denied
 	STS       *mint.STSError      // if Kind is Upstream
+	Pool      *PoolError          // if Kind is PoolRefused
 	Rule      string              // if Kind is Upstream: the rule that gave the role
 	Role      string              // if Kind is Upstream: the role's ARN
 	Err       error               // for the log, never for the caller
@@ -88,7 +90,7 @@ func (x Explanation) further() []rules.Condition {
 	}
 	var failed []rules.Condition
 	for _, c := range x.Closest.Conditions {
-		if !c.Matched && c.Operator == rules.OperatorMatch {
+		if !c.Matched && (c.Operator == rules.OperatorMatch || c.Mapped()) {
 			failed = append(failed, c)
 		}
 	}

@@ -38,8 +38,10 @@ type Config struct {
 	Audit  *audit.Log
 	Minter *mint.Minter
 	STS    *mint.STS
-	Now    func() time.Time
-	Log    *slog.Logger
+	// Identities keeps the identities of pools.
+	Identities Identities
+	Now        func() time.Time
+	Log        *slog.Logger
 }
 
 // Broker trades job tokens. It is safe for concurrent use.
@@ -51,12 +53,14 @@ type Broker struct {
 	now    func() time.Time
 	log    *slog.Logger
 
-	strangers strangers
+	identities Identities
+	strangers  strangers
+	limits     limits
 }
 
 // New returns a Broker that serves with cfg.Policy until SetPolicy.
 func New(cfg Config) *Broker {
-	b := &Broker{audit: cfg.Audit, minter: cfg.Minter, sts: cfg.STS, now: cfg.Now, log: cfg.Log}
+	b := &Broker{audit: cfg.Audit, minter: cfg.Minter, sts: cfg.STS, identities: cfg.Identities, now: cfg.Now, log: cfg.Log}
 	b.policy.Store(cfg.Policy)
 	return b
 }
@@ -85,11 +89,13 @@ type Issued struct {
 
 // Token trades a job token for a stint token. The error is an *Error.
 func (b *Broker) Token(ctx context.Context, req Request) (Issued, error) {
+	req.Want.TokenOnly = true
 	return b.exchange(ctx, req, nil)
 }
 
 // AWS trades a job token for AWS credentials, which the broker buys with a
-// stint token of its own. The error is an *Error.
+// stint token or, where the rule says so, with its own AWS credentials. The
+// error is an *Error.
 func (b *Broker) AWS(ctx context.Context, req Request) (Issued, error) {
 	return b.exchange(ctx, req, b.sts.Buy)
 }
@@ -107,7 +113,11 @@ func (b *Broker) exchange(ctx context.Context, req Request, buy buyer) (Issued, 
 	entry.Caller = audit.CallerOf(claims)
 
 	req.Want.Time = b.now()
-	decision := policy.Rules.Decide(claims, req.Want)
+	return b.settle(ctx, entry, policy.Rules.Decide(claims, req.Want), buy)
+}
+
+// settle is what follows a decision: record it, mint, record the outcome.
+func (b *Broker) settle(ctx context.Context, entry audit.Entry, decision rules.Decision, buy buyer) (Issued, error) {
 	if !decision.Allowed() {
 		return Issued{}, b.deny(ctx, entry, decision)
 	}
@@ -118,13 +128,8 @@ func (b *Broker) exchange(ctx context.Context, req Request, buy buyer) (Issued, 
 	}
 
 	issued := Issued{Record: recorded.ID(), Grant: recorded.Grant()}
-	if issued.Token, err = b.minter.Sign(recorded); err != nil {
+	if err := b.mint(ctx, recorded, &issued, buy); err != nil {
 		return Issued{}, b.fail(ctx, recorded, err)
-	}
-	if buy != nil {
-		if issued.AWS, err = buy(ctx, recorded, issued.Token); err != nil {
-			return Issued{}, b.fail(ctx, recorded, err)
-		}
 	}
 
 	// What was issued is on record before it leaves: otherwise there could be
@@ -133,6 +138,19 @@ func (b *Broker) exchange(ctx context.Context, req Request, buy buyer) (Issued, 
 		return Issued{}, err
 	}
 	return issued, nil
+}
+
+// mint makes of a recorded grant what the caller gets.
+func (b *Broker) mint(ctx context.Context, recorded audit.Recorded, issued *Issued, buy buyer) (err error) {
+	if issued.Grant.Via() == rules.AssumeRole && buy != nil {
+		issued.AWS, err = b.sts.Assume(ctx, recorded)
+		return err
+	}
+	if issued.Token, err = b.minter.Sign(recorded); err != nil || buy == nil {
+		return err
+	}
+	issued.AWS, err = buy(ctx, recorded, issued.Token)
+	return err
 }
 
 // Refuse records a request that a door could not read as one of its protocol.
@@ -249,9 +267,9 @@ func entryOf(req Request) audit.Entry {
 }
 
 func outcomeOf(now time.Time, i Issued) audit.Outcome {
-	o := audit.Outcome{
-		Time: now, Issued: true,
-		TokenID: i.Token.ID, KeyID: i.Token.KeyID, TokenExpires: &i.Token.Expires,
+	o := audit.Outcome{Time: now, Issued: true}
+	if i.Token.ID != "" {
+		o.TokenID, o.KeyID, o.TokenExpires = i.Token.ID, i.Token.KeyID, &i.Token.Expires
 	}
 	if i.AWS.AccessKeyID != "" {
 		o.AccessKeyID = i.AWS.AccessKeyID

@@ -80,15 +80,23 @@ func New(cfg Config) *Minter {
 // else.
 func (m *Minter) Sign(r audit.Recorded) (Token, error) {
 	grant := r.Grant()
-	if r.ID() == "" || grant.Role() == "" || grant.Subject() == "" || grant.Audience() == "" {
+	pool, pooled := grant.Pool()
+	if r.ID() == "" || grant.Role() == "" && !pool.Basic || grant.Subject() == "" || grant.Audience() == "" {
 		return Token{}, fmt.Errorf("signing a stint token: %w", errNotRecorded)
+	}
+	if grant.Via() != rules.WebIdentity {
+		return Token{}, fmt.Errorf("signing a stint token: expected a role that is had with one, found one that is had by %s", grant.Via())
 	}
 	if m.cfg.Issuer == "" {
 		return Token{}, errors.New("signing a stint token: expected an issuer, found none")
 	}
 	// A longer-lived token would outlive the publication of its key.
-	if most := m.cfg.Keys.cfg.TokenLifetime; m.cfg.Lifetime < time.Second || m.cfg.Lifetime > most {
-		return Token{}, fmt.Errorf("signing a stint token: expected a lifetime from 1s to %s, which the keys are kept for, found %s", most, m.cfg.Lifetime)
+	lifetime := m.cfg.Lifetime
+	if pooled {
+		lifetime = PoolTokenLifetime
+	}
+	if most := m.cfg.Keys.cfg.TokenLifetime; lifetime < time.Second || lifetime > most {
+		return Token{}, fmt.Errorf("signing a stint token: expected a lifetime from 1s to %s, which the keys are kept for, found %s", most, lifetime)
 	}
 	now := m.cfg.Now().UTC().Truncate(time.Second)
 	key, err := m.cfg.Keys.signer(now)
@@ -102,7 +110,7 @@ func (m *Minter) Sign(r audit.Recorded) (Token, error) {
 	t := Token{
 		ID: hex.EncodeToString(id[:]), KeyID: key.id,
 		Subject: grant.Subject(), Audience: grant.Audience(), Role: grant.Role(),
-		IssuedAt: now, Expires: now.Add(m.cfg.Lifetime),
+		IssuedAt: now, Expires: now.Add(lifetime),
 	}
 
 	claims := sessionClaims(grant.Session())
@@ -113,7 +121,13 @@ func (m *Minter) Sign(r audit.Recorded) (Token, error) {
 	claims["nbf"] = t.IssuedAt.Unix()
 	claims["exp"] = t.Expires.Unix()
 	claims["jti"] = t.ID
-	claims[awsclaims.Roles] = []string{grant.Role()}
+	if roles := rolesOf(grant); roles != nil {
+		claims[awsclaims.Roles] = roles
+	}
+	if pooled {
+		claims["amr"] = pool.Methods()
+		claims[awsclaims.IdentityPoolARN] = pool.ARN
+	}
 
 	unsigned := jwt.NewWithClaims(key.method, claims)
 	unsigned.Header["kid"] = key.id
@@ -121,6 +135,19 @@ func (m *Minter) Sign(r audit.Recorded) (Token, error) {
 		return Token{}, fmt.Errorf("signing a stint token: %w", err)
 	}
 	return t, nil
+}
+
+// PoolTokenLifetime is how long a token of an identity pool lives
+// (Cognito Identity API reference, GetOpenIdToken).
+const PoolTokenLifetime = 10 * time.Minute
+
+// rolesOf are the roles that a token may buy: one, but for the basic flow of an
+// identity pool, where nil is every role that trusts the pool.
+func rolesOf(g rules.Grant) []string {
+	if pool, _ := g.Pool(); pool.Basic {
+		return pool.Roles
+	}
+	return []string{g.Role()}
 }
 
 // sessionClaims is a session in the form that STS reads: tag values are lists

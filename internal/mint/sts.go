@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 
 	"github.com/stint-dev/stint/internal/audit"
+	"github.com/stint-dev/stint/internal/rules"
 )
 
 const (
@@ -65,18 +66,21 @@ func (c Credentials) MarshalText() ([]byte, error) { return []byte(c.String()), 
 // STSConfig says where STS is.
 type STSConfig struct {
 	Region   string
-	Endpoint string                          // instead of the region's; may be empty
-	Timeout  time.Duration                   // of one purchase, retries included; 0: 10 seconds
-	HTTP     *http.Client                    // nil: a default one. Redirects are never followed
-	Backoff  func(attempt int) time.Duration // the pause before another attempt; nil: exponential with jitter
-	Log      *slog.Logger                    // nil: none
+	Endpoint string        // instead of the region's; may be empty
+	Timeout  time.Duration // of one purchase, retries included; 0: 10 seconds
+	// Credentials are the broker's own, for AssumeRole; nil: it has none.
+	Credentials aws.CredentialsProvider
+	HTTP        *http.Client                    // nil: a default one. Redirects are never followed
+	Backoff     func(attempt int) time.Duration // the pause before another attempt; nil: exponential with jitter
+	Log         *slog.Logger                    // nil: none
 }
 
-// STS buys AWS credentials with stint tokens. It needs no AWS credentials of
-// its own and never looks for any: no profile, no environment, no metadata
-// service. It is safe for concurrent use.
+// STS buys AWS credentials: with stint tokens, which takes no AWS credentials,
+// or with the broker's own. It never looks for any by itself: no profile, no
+// environment, no metadata service. It is safe for concurrent use.
 type STS struct {
 	client  *sts.Client
+	signing *sts.Client // with the broker's own credentials; nil: it has none
 	timeout time.Duration
 }
 
@@ -101,7 +105,12 @@ func NewSTS(cfg STSConfig) *STS {
 	if cfg.Endpoint != "" {
 		options.BaseEndpoint = &cfg.Endpoint
 	}
-	return &STS{client: sts.New(options), timeout: cfg.Timeout}
+	s := &STS{client: sts.New(options), timeout: cfg.Timeout}
+	if cfg.Credentials != nil {
+		options.Credentials = aws.NewCredentialsCache(cfg.Credentials)
+		s.signing = sts.New(options)
+	}
+	return s
 }
 
 func defaultHTTP() *http.Client {
@@ -173,23 +182,86 @@ func (s *STS) Buy(ctx context.Context, r audit.Recorded, t Token) (Credentials, 
 		RoleSessionName:  aws.String(session.Name),
 		WebIdentityToken: aws.String(t.Raw),
 		DurationSeconds:  aws.Int32(int32(session.Duration / time.Second)),
-	}
-	if p := grant.Policy(); p != "" {
-		in.Policy = &p
-	}
-	for _, arn := range grant.PolicyARNs() {
-		in.PolicyArns = append(in.PolicyArns, types.PolicyDescriptorType{Arn: &arn})
+		Policy:           optional(grant.Policy()),
+		PolicyArns:       descriptors(grant.PolicyARNs()),
 	}
 	out, err := s.client.AssumeRoleWithWebIdentity(ctx, in)
 	if err != nil {
 		return Credentials{}, fmt.Errorf("buying AWS credentials: %w", failure(ctx, err, t))
 	}
-	c, err := credentialsOf(out, grant.Role())
+	c, err := credentialsOf(out.Credentials, out.AssumedRoleUser, grant.Role())
 	if err != nil {
 		return Credentials{}, fmt.Errorf("buying AWS credentials: %w", err)
 	}
-	c.RequestID = strings.ReplaceAll(c.RequestID, t.Raw, withoutToken) // it is logged
+	c.Provider = aws.ToString(out.Provider)
+	c.Audience = aws.ToString(out.Audience)
+	c.SubjectFromToken = aws.ToString(out.SubjectFromWebIdentityToken)
+	c.SourceIdentity = aws.ToString(out.SourceIdentity)
+	c.SessionTokenSize, c.Utilization = aws.ToInt32(out.SessionTokenSize), aws.ToInt32(out.SessionTokenUtilization)
+	requestID, _ := awsmiddleware.GetRequestIDMetadata(out.ResultMetadata)
+	c.RequestID = strings.ReplaceAll(requestID, t.Raw, withoutToken) // it is logged
 	return c, nil
+}
+
+// Assume buys AWS credentials of a recorded grant with the broker's own: the
+// session's tags, its source identity and what the caller narrows it with go
+// along. Errors are those of Buy. AWS gives at most an hour where the broker
+// itself runs in a role's session.
+// https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+func (s *STS) Assume(ctx context.Context, r audit.Recorded) (Credentials, error) {
+	grant := r.Grant()
+	switch {
+	case r.ID() == "" || grant.Role() == "":
+		return Credentials{}, fmt.Errorf("assuming the role: %w", errNotRecorded)
+	case grant.Via() != rules.AssumeRole:
+		return Credentials{}, fmt.Errorf("assuming the role: expected a grant by assume-role, found one by %s", grant.Via())
+	case s.signing == nil:
+		return Credentials{}, errors.New("assuming the role: the broker has no AWS credentials of its own")
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+
+	session := grant.Session()
+	in := &sts.AssumeRoleInput{
+		RoleArn:           aws.String(grant.Role()),
+		RoleSessionName:   aws.String(session.Name),
+		DurationSeconds:   aws.Int32(int32(session.Duration / time.Second)),
+		TransitiveTagKeys: session.Transitive,
+		ExternalId:        optional(grant.ExternalID()),
+		SourceIdentity:    optional(session.SourceIdentity),
+		Policy:            optional(grant.Policy()),
+		PolicyArns:        descriptors(grant.PolicyARNs()),
+	}
+	for _, t := range session.Tags {
+		in.Tags = append(in.Tags, types.Tag{Key: &t.Key, Value: &t.Value})
+	}
+	out, err := s.signing.AssumeRole(ctx, in)
+	if err != nil {
+		return Credentials{}, fmt.Errorf("assuming the role: %w", failure(ctx, err, Token{}))
+	}
+	c, err := credentialsOf(out.Credentials, out.AssumedRoleUser, grant.Role())
+	if err != nil {
+		return Credentials{}, fmt.Errorf("assuming the role: %w", err)
+	}
+	c.SourceIdentity = aws.ToString(out.SourceIdentity)
+	c.SessionTokenSize, c.Utilization = aws.ToInt32(out.SessionTokenSize), aws.ToInt32(out.SessionTokenUtilization)
+	c.RequestID, _ = awsmiddleware.GetRequestIDMetadata(out.ResultMetadata)
+	return c, nil
+}
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func descriptors(arns []string) []types.PolicyDescriptorType {
+	var all []types.PolicyDescriptorType
+	for _, arn := range arns {
+		all = append(all, types.PolicyDescriptorType{Arn: &arn})
+	}
+	return all
 }
 
 // What the API reference says of the characters and the length of
@@ -202,8 +274,7 @@ var (
 
 // credentialsOf reads an answer. Credentials of another role than the one that
 // is on record are refused: whoever answered is not to be believed.
-func credentialsOf(out *sts.AssumeRoleWithWebIdentityOutput, role string) (Credentials, error) {
-	c, user := out.Credentials, out.AssumedRoleUser
+func credentialsOf(c *types.Credentials, user *types.AssumedRoleUser, role string) (Credentials, error) {
 	if c == nil || user == nil || aws.ToString(c.AccessKeyId) == "" || aws.ToString(c.SecretAccessKey) == "" ||
 		aws.ToString(c.SessionToken) == "" || c.Expiration == nil {
 		return Credentials{}, &AnswerError{HTTPStatus: http.StatusOK, Detail: "it holds no credentials"}
@@ -217,22 +288,14 @@ func credentialsOf(out *sts.AssumeRoleWithWebIdentityOutput, role string) (Crede
 	if !accessKeyID.MatchString(*c.AccessKeyId) {
 		return Credentials{}, &AnswerError{HTTPStatus: http.StatusOK, Detail: "its access key id is none"}
 	}
-	got := Credentials{
-		AccessKeyID:      *c.AccessKeyId,
-		SecretAccessKey:  *c.SecretAccessKey,
-		SessionToken:     *c.SessionToken,
-		Expires:          c.Expiration.UTC(),
-		AssumedRoleARN:   aws.ToString(user.Arn),
-		AssumedRoleID:    aws.ToString(user.AssumedRoleId),
-		Provider:         aws.ToString(out.Provider),
-		Audience:         aws.ToString(out.Audience),
-		SubjectFromToken: aws.ToString(out.SubjectFromWebIdentityToken),
-		SourceIdentity:   aws.ToString(out.SourceIdentity),
-		SessionTokenSize: aws.ToInt32(out.SessionTokenSize),
-		Utilization:      aws.ToInt32(out.SessionTokenUtilization),
-	}
-	got.RequestID, _ = awsmiddleware.GetRequestIDMetadata(out.ResultMetadata)
-	return got, nil
+	return Credentials{
+		AccessKeyID:     *c.AccessKeyId,
+		SecretAccessKey: *c.SecretAccessKey,
+		SessionToken:    *c.SessionToken,
+		Expires:         c.Expiration.UTC(),
+		AssumedRoleARN:  aws.ToString(user.Arn),
+		AssumedRoleID:   aws.ToString(user.AssumedRoleId),
+	}, nil
 }
 
 // sessionsOf is how the ARNs of a role's sessions begin,

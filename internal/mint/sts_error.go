@@ -67,7 +67,9 @@ func failure(ctx context.Context, err error, t Token) error {
 		// An endpoint that repeats the request must not bring the token into
 		// logs and records. The service itself never does.
 		for _, text := range []*string{&e.Code, &e.Message, &e.RequestID} {
-			*text = strings.ReplaceAll(*text, t.Raw, withoutToken)
+			if t.Raw != "" {
+				*text = strings.ReplaceAll(*text, t.Raw, withoutToken)
+			}
 		}
 		e.Sender = status < http.StatusInternalServerError
 		e.Temporary = transient(err) == aws.TrueTernary

@@ -5,6 +5,7 @@ package rules
 import (
 	"time"
 
+	"github.com/stint-dev/stint/internal/config"
 	"github.com/stint-dev/stint/internal/identity"
 )
 
@@ -17,7 +18,12 @@ type Request struct {
 	SessionName string        // recorded; the rule's name is used
 	Policy      string        // an inline session policy, passed on to STS
 	PolicyARNs  []string      // managed session policies, passed on to STS
-	Time        time.Time     // now
+	// TokenOnly says that the caller wants the stint token itself, and not AWS
+	// credentials.
+	TokenOnly bool
+	Time      time.Time // now
+
+	pool *PoolGrant // set by Pool.Decide alone
 }
 
 // Effect is what a rule does with the claims that it matches.
@@ -40,6 +46,7 @@ const (
 	AudienceRefused Reason = "audience_refused"  // the rule does not give this audience
 	SessionInvalid  Reason = "session_invalid"   // a required claim is absent, or a value is outside STS's limits
 	SessionTooLarge Reason = "session_too_large" // STS would refuse the size of the session
+	NotByToken      Reason = "not_by_token"      // the rule's role is had by the broker's own AWS credentials only
 )
 
 // Miss is the first thing in a rule that the claims did not satisfy.
@@ -95,10 +102,13 @@ type Grant struct {
 	rule       string
 	subject    string
 	role       string
+	via        Via
+	externalID string
 	audience   string
 	session    Session
 	policy     string
 	policyARNs []string
+	pool       *PoolGrant // nil where no pool gave it
 }
 
 // Claims are whose grant it is.
@@ -111,8 +121,32 @@ func (g Grant) Rule() string { return g.rule }
 // job token's subject, so that no two issuers can be mistaken for one another.
 func (g Grant) Subject() string { return g.subject }
 
-// Role is the ARN of the one role that the grant may buy.
+// Role is the ARN of the one role that the grant may buy. It is empty where a
+// pool's basic flow gave it: see PoolGrant.
 func (g Grant) Role() string { return g.role }
+
+// Via is how its AWS credentials are bought.
+func (g Grant) Via() Via { return g.via }
+
+// ExternalID is the external id of sts:AssumeRole, or empty.
+func (g Grant) ExternalID() string { return g.externalID }
+
+// Pool is the identity pool that gave the grant, if one did.
+func (g Grant) Pool() (PoolGrant, bool) {
+	if g.pool == nil {
+		return PoolGrant{}, false
+	}
+	return *g.pool, true
+}
+
+// Via is how a grant's AWS credentials are bought.
+type Via string
+
+// The ways.
+const (
+	WebIdentity Via = config.WebIdentity // with a stint token, at a role that trusts the broker's issuer
+	AssumeRole  Via = config.AssumeRole  // with the broker's own AWS credentials, at a role that trusts its account
+)
 
 // Audience is the aud of the stint token.
 func (g Grant) Audience() string { return g.audience }
@@ -139,4 +173,9 @@ type Session struct {
 	Transitive     []string      // keys of Tags that role chaining inherits
 	SourceIdentity string        // 2-64 characters of [\w+=,.@-], or empty
 	Duration       time.Duration // 15 minutes to 12 hours
+	// Chain are the keys of Tags that role chaining passes on at each hop.
+	Chain []string
+	// Dropped are the keys of tags that were left out because the session
+	// would not have fit, in the order in which they went.
+	Dropped []string
 }

@@ -28,6 +28,7 @@ type session struct {
 	name           *config.Template // nil: the default
 	tags           []tag
 	transitive     []string
+	chain          []string
 	sourceIdentity *config.Template // nil: none
 	duration       time.Duration
 }
@@ -36,6 +37,7 @@ type tag struct {
 	key              string
 	value            config.Template
 	required, encode bool
+	drop             int // 0: never
 }
 
 // sessionError is why a session cannot be made.
@@ -101,6 +103,10 @@ const nameCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123
 
 func (e *evaluation) audience(r *rule) (string, error) {
 	a := e.req.Audience
+	if e.req.pool == nil && e.set.pools[a] != nil {
+		// The audience of a pool says that its rules decided.
+		return "", fmt.Errorf("%s is an identity pool: its tokens are had at /aws/cognito-identity only", a)
+	}
 	if a == "" {
 		return e.set.audience, nil
 	}
@@ -133,10 +139,14 @@ func (e *evaluation) session(s *session) (Session, error) {
 			if slices.Contains(s.transitive, t.key) {
 				out.Transitive = append(out.Transitive, t.key)
 			}
+			if slices.Contains(s.chain, t.key) {
+				out.Chain = append(out.Chain, t.key)
+			}
 		}
 	}
 	slices.SortFunc(out.Tags, func(a, b Tag) int { return cmp.Compare(a.Key, b.Key) })
 	slices.Sort(out.Transitive)
+	slices.Sort(out.Chain)
 	if s.sourceIdentity != nil {
 		if out.SourceIdentity, err = e.sourceIdentity(*s.sourceIdentity); err != nil {
 			return Session{}, err
@@ -262,36 +272,4 @@ func (e *evaluation) sourceIdentity(t config.Template) (string, error) {
 		}
 	}
 	return v, nil
-}
-
-// EstimateSize estimates the bytes of the session token that STS would make.
-// AWS does not document how it assembles one: published captures show about
-// 1000 fixed bytes, and 4/3 byte for each byte of what the token carries.
-func EstimateSize(g *Grant) int {
-	carried := len(g.subject) + len(g.audience) + len(g.session.SourceIdentity) + len(g.policy)
-	for _, t := range g.session.Tags {
-		carried += len(t.Key) + len(t.Value)
-	}
-	for _, k := range g.session.Transitive {
-		carried += len(k)
-	}
-	for _, arn := range g.policyARNs {
-		carried += len(arn)
-	}
-	return 1000 + (carried*4+2)/3
-}
-
-func tooLarge(g *Grant, size int) (detail, hint string) {
-	tags := slices.SortedStableFunc(slices.Values(g.session.Tags), func(a, b Tag) int {
-		return cmp.Compare(len(b.Key)+len(b.Value), len(a.Key)+len(a.Value))
-	})
-	var costs []string
-	for _, t := range tags[:min(len(tags), 5)] {
-		costs = append(costs, fmt.Sprintf("%s (%d)", t.Key, (len(t.Key)+len(t.Value))*4/3))
-	}
-	detail = fmt.Sprintf("rule %s: the session would take about %d bytes, and STS allows %d", g.rule, size, MaxSessionSize)
-	if len(costs) > 0 {
-		hint = "the largest tags, in bytes: " + strings.Join(costs, ", ")
-	}
-	return detail, hint
 }

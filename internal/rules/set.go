@@ -18,6 +18,7 @@ type Set struct {
 	rules    []rule
 	audience string // the aud where a request names none
 	asks     bool   // a condition may look at the request
+	pools    map[string]*Pool
 }
 
 type rule struct {
@@ -29,14 +30,34 @@ type rule struct {
 	audiences []match.Pattern
 	roles     []config.Template
 	session   session
+	via       Via
+	external  string
+	fallback  bool // it is looked at only where no other allow rule matches
+	basic     bool // it gives no role by itself: a pool's basic flow
 }
 
-// condition is a claim of which any pattern must match.
+// condition is a claim of which a value must match: any pattern, or where
+// mapped is set, what a pool's role mapping rule says.
 type condition struct {
 	claim    string
 	patterns []match.Pattern
-	expected []string // the patterns as they were written
+	mapped   *config.RoleRule
+	expected []string // what is expected, as it was written
 	said     string   // and in a sentence
+}
+
+// holds reports whether a claim with these values meets the condition. A claim
+// that is absent meets none.
+func (c *condition) holds(values []string) bool {
+	if c.mapped != nil && c.mapped.Type == config.NotEqual {
+		return len(values) > 0 && !slices.Contains(values, c.mapped.Value.Value)
+	}
+	return slices.ContainsFunc(values, func(v string) bool {
+		if c.mapped != nil {
+			return mapped(c.mapped.Type, v, c.mapped.Value.Value)
+		}
+		return slices.ContainsFunc(c.patterns, func(p match.Pattern) bool { return p.Match(v) })
+	})
 }
 
 func newCondition(m config.Match) condition {
@@ -75,39 +96,58 @@ func Compile(cfg *config.Config) (*Set, error) {
 			c.when = env.compile(cfg, &problems, r.When, path+".when")
 			set.asks = true
 		}
-		add := func(t config.Text, at string, parse func(string) (config.Template, error)) config.Template {
-			parsed, err := parse(t.Value)
-			if err != nil { // refused by package config already
-				problems.Add(cfg, t.Pos, path+at, "", "%s", err)
-			}
-			return parsed
-		}
+		t := templates{cfg, &problems, path + ".aws"}
 		for _, role := range r.AWS.Roles {
-			c.roles = append(c.roles, add(role, ".aws.roles", config.ParseTemplate))
+			c.roles = append(c.roles, t.parse(role, ".roles", config.ParseTemplate))
 		}
-		c.session = session{duration: r.AWS.Duration}
-		if r.AWS.SessionName.Value != "" {
-			name := add(r.AWS.SessionName, ".aws.session_name", config.ParseTemplate)
-			c.session.name = &name
-		}
-		if r.AWS.SourceIdentity.Value != "" {
-			source := add(r.AWS.SourceIdentity, ".aws.source_identity", config.ClaimOrTemplate)
-			c.session.sourceIdentity = &source
-		}
-		for _, t := range r.AWS.Tags {
-			c.session.tags = append(c.session.tags, tag{
-				key: t.Key, value: add(t.Source, ".aws.tags", config.ClaimOrTemplate), required: t.Required, encode: t.Encode,
-			})
-		}
-		for _, t := range r.AWS.Transitive {
-			c.session.transitive = append(c.session.transitive, t.Value)
-		}
+		c.via, c.external = Via(cmp.Or(r.AWS.Via, config.WebIdentity)), r.AWS.ExternalID.Value
+		c.session = t.session(r.AWS)
 		set.rules = append(set.rules, c)
 	}
+	set.compilePools(cfg, &problems)
 	if err := problems.Err(); err != nil {
 		return nil, err
 	}
 	return set, nil
+}
+
+// templates parses the texts of one rule that hold claims.
+type templates struct {
+	cfg      *config.Config
+	problems *config.Problems
+	path     string
+}
+
+func (t templates) parse(text config.Text, at string, parse func(string) (config.Template, error)) config.Template {
+	parsed, err := parse(text.Value)
+	if err != nil { // refused by package config already
+		t.problems.Add(t.cfg, text.Pos, t.path+at, "", "%s", err)
+	}
+	return parsed
+}
+
+func (t templates) session(a config.RuleAWS) session {
+	s := session{duration: a.Duration}
+	if a.SessionName.Value != "" {
+		name := t.parse(a.SessionName, ".session_name", config.ParseTemplate)
+		s.name = &name
+	}
+	if a.SourceIdentity.Value != "" {
+		source := t.parse(a.SourceIdentity, ".source_identity", config.ClaimOrTemplate)
+		s.sourceIdentity = &source
+	}
+	for _, tg := range a.Tags {
+		s.tags = append(s.tags, tag{
+			key: tg.Key, value: t.parse(tg.Source, ".tags", config.ClaimOrTemplate), required: tg.Required, encode: tg.Encode, drop: tg.Drop,
+		})
+	}
+	for _, key := range a.Transitive {
+		s.transitive = append(s.transitive, key.Value)
+	}
+	for _, key := range a.Chain {
+		s.chain = append(s.chain, key.Value)
+	}
+	return s
 }
 
 // Len is how many rules there are.
@@ -133,7 +173,7 @@ func (s *Set) Decide(claims identity.Claims, req Request) Decision {
 func (s *Set) decide(claims identity.Claims, req Request) Decision {
 	e := evaluation{set: s, claims: claims, req: req, values: map[string][]string{}, failed: map[*rule]string{}}
 	d := Decision{Results: make([]Result, len(s.rules))}
-	denying := -1
+	denying, fallback := -1, -1
 	var matched []int
 	e.held = make([]int, len(s.rules))
 	for i := range s.rules {
@@ -147,9 +187,14 @@ func (s *Set) decide(claims identity.Claims, req Request) Decision {
 			if denying < 0 {
 				denying = i
 			}
+		case r.fallback:
+			fallback = i
 		default:
 			matched = append(matched, i)
 		}
+	}
+	if len(matched) == 0 && fallback >= 0 {
+		matched = append(matched, fallback)
 	}
 	switch {
 	case claims.Issuer() == "": // claims that nobody signed are nobody's
@@ -241,10 +286,8 @@ func (e *evaluation) condition(c condition) *Miss {
 		values = e.claims.Values(c.claim)
 		e.values[c.claim] = values
 	}
-	for _, v := range values {
-		if slices.ContainsFunc(c.patterns, func(p match.Pattern) bool { return p.Match(v) }) {
-			return nil
-		}
+	if c.holds(values) {
+		return nil
 	}
 	miss := &Miss{Claim: c.claim, Expected: slices.Clone(c.expected)}
 	if len(values) == 0 {
@@ -267,7 +310,7 @@ func (e *evaluation) grant(d Decision, matched []int) Decision {
 	for _, i := range matched {
 		r := &e.set.rules[i]
 		role, roles, reason := e.role(r)
-		if role == "" {
+		if role == "" && !r.basic {
 			listed = append(listed, roles...)
 			if unformed == "" && reason != "" {
 				unformed = fmt.Sprintf("; rule %s: %s", r.name, reason)
@@ -302,6 +345,10 @@ func (e *evaluation) grant(d Decision, matched []int) Decision {
 // issue makes the grant of one role by one rule.
 func (e *evaluation) issue(d Decision, r *rule, role string) Decision {
 	d.Rule = r.name
+	if e.req.TokenOnly && r.via == AssumeRole {
+		return d.deny(NotByToken, r.name, fmt.Sprintf("rule %s gives %s by via: assume-role, and no token buys that role", r.name, role),
+			"ask for AWS credentials: stint exec --role "+role)
+	}
 	audience, err := e.audience(r)
 	if err != nil {
 		return d.deny(AudienceRefused, r.name, err.Error(), "")
@@ -317,8 +364,13 @@ func (e *evaluation) issue(d Decision, r *rule, role string) Decision {
 	sub, _ := e.claims.Text("sub")
 	g := &Grant{
 		claims: e.claims, rule: r.name, subject: e.claims.Issuer() + ":" + sub, role: role, audience: audience,
-		session: session, policy: e.req.Policy, policyARNs: slices.Clone(e.req.PolicyARNs),
+		via: r.via, externalID: r.external, session: session, pool: e.req.pool,
 	}
+	if p := e.req.pool; p != nil {
+		g.subject = p.Identity
+	}
+	g.fit(r.session.tags)
+	g.policy, g.policyARNs = e.req.Policy, slices.Clone(e.req.PolicyARNs)
 	if size := EstimateSize(g); size > MaxSessionSize {
 		detail, hint := tooLarge(g, size)
 		return d.deny(SessionTooLarge, r.name, detail, hint)

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/stint-dev/stint/internal/config"
 	"github.com/stint-dev/stint/internal/identity"
 )
 
@@ -25,7 +26,26 @@ const (
 	OperatorMatch = "match" // a claim, or the issuer, against patterns of which any may match
 	OperatorWhen  = "when"  // an expression in CEL
 	OperatorRole  = "role"  // the role asked for against those that the rule gives
+
+	// A claim against the value of a pool's role mapping rule.
+	OperatorEquals     = "equals"
+	OperatorStartsWith = "starts_with"
+	OperatorContains   = "contains"
+	OperatorNotEqual   = "not_equal"
 )
+
+var mappedOperators = map[config.MatchType]string{
+	config.Equals: OperatorEquals, config.StartsWith: OperatorStartsWith, config.Contains: OperatorContains, config.NotEqual: OperatorNotEqual,
+}
+
+// Mapped reports whether the condition is a role mapping rule's.
+func (c Condition) Mapped() bool {
+	switch c.Operator {
+	case OperatorEquals, OperatorStartsWith, OperatorContains, OperatorNotEqual:
+		return true
+	}
+	return false
+}
 
 // Condition is one condition of a rule: what it expected and what it found.
 // Values of a token are cut to 200 characters.
@@ -61,6 +81,9 @@ func (e *evaluation) trace(index int, result Result) Trace {
 	}
 	for _, m := range r.match {
 		c := Condition{Operator: OperatorMatch, Key: m.claim, Expected: m.expected, Actual: []string{}, Matched: e.condition(m) == nil}
+		if m.mapped != nil {
+			c.Operator = mappedOperators[m.mapped.Type]
+		}
 		for _, v := range e.claims.Values(m.claim) {
 			c.Actual = append(c.Actual, short(v))
 		}
@@ -133,6 +156,13 @@ func (t *Trace) change() (change, warning string) {
 		case c.Operator == OperatorRole:
 			changes = append(changes, fmt.Sprintf("add %s to its roles", strconv.Quote(c.Actual[0])))
 			lets = "every job that the rule matches can then have the role"
+		case c.Mapped():
+			found := "what this job has"
+			if len(c.Actual) > 0 {
+				found = strconv.Quote(c.Actual[0])
+			}
+			changes = append(changes, fmt.Sprintf("compare %s with %s, or add a role mapping rule that does", c.Key, found))
+			lets = "every job gets the role that has this value"
 		case len(c.Actual) == 0:
 			changes = append(changes, fmt.Sprintf("take %s out of its match", c.Key))
 			if c.Key == "environment" {

@@ -69,6 +69,7 @@ func (s *Server) sts(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	aws := issued.AWS
+	setGrant(w, issued)
 	err = stswire.WriteResult(w, id, operation, stswire.AssumeRoleWithWebIdentityResult{
 		Credentials: stswire.Credentials{
 			AccessKeyId:     aws.AccessKeyID,

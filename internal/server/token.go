@@ -1,8 +1,11 @@
 package server
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,25 +31,55 @@ type tokenResponse struct {
 	Grant           grant  `json:"grant"`
 }
 
-// grant is stint's own member of the answer: what was decided, for the job's
-// log and for clients that go on to AWS STS by themselves.
+// grant is stint's own member of the answer, and the header Stint-Grant of
+// other doors: what was decided, for the job's log and for clients that go on
+// to AWS STS by themselves.
 type grant struct {
-	Record      string            `json:"record"`
-	Rule        string            `json:"rule"`
-	Role        string            `json:"role"`
-	SessionName string            `json:"session_name"`
-	Seconds     int64             `json:"duration_seconds"`
-	Tags        map[string]string `json:"tags,omitempty"`
+	Record         string            `json:"record"`
+	Rule           string            `json:"rule"`
+	Role           string            `json:"role"`
+	SessionName    string            `json:"session_name"`
+	Seconds        int64             `json:"duration_seconds"`
+	Tags           map[string]string `json:"tags,omitempty"`
+	Transitive     []string          `json:"transitive,omitempty"` // keys of Tags that role chaining inherits
+	SourceIdentity string            `json:"source_identity,omitempty"`
+	Chain          *chain            `json:"chain,omitempty"`
+	Dropped        []string          `json:"dropped_tags,omitempty"` // keys of tags that were left out to make the session fit
 }
+
+// chain is what role chaining passes on at each hop.
+type chain struct {
+	Tags map[string]string `json:"tags"`
+}
+
+// grantHeader carries a grant as base64url of its JSON, where a protocol has no
+// member for it.
+const grantHeader = "Stint-Grant"
 
 func grantOf(i exchange.Issued) grant {
 	session := i.Grant.Session()
 	g := grant{Record: i.Record, Rule: i.Grant.Rule(), Role: i.Grant.Role(), SessionName: session.Name,
-		Seconds: int64(session.Duration / time.Second), Tags: map[string]string{}}
+		Seconds: int64(session.Duration / time.Second), Tags: map[string]string{},
+		Transitive: session.Transitive, SourceIdentity: session.SourceIdentity, Dropped: session.Dropped}
 	for _, t := range session.Tags {
 		g.Tags[t.Key] = t.Value
+		if slices.Contains(session.Chain, t.Key) {
+			if g.Chain == nil {
+				g.Chain = &chain{map[string]string{}}
+			}
+			g.Chain.Tags[t.Key] = t.Value
+		}
 	}
 	return g
+}
+
+// setGrant puts the grant into the answer's header.
+func setGrant(w http.ResponseWriter, i exchange.Issued) {
+	text, err := json.Marshal(grantOf(i))
+	if err != nil { // texts and numbers
+		return
+	}
+	w.Header().Set(grantHeader, base64.RawURLEncoding.EncodeToString(text))
 }
 
 // tokenError is RFC 6749, section 5.2. Denial is stint's own member.

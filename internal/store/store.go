@@ -13,10 +13,11 @@ import (
 
 // What stores keep and answer. The backends share these types.
 type (
-	Store      = model.Store
-	Reader     = model.Reader
-	Query      = model.Query
-	SigningKey = model.SigningKey
+	Store         = model.Store
+	Reader        = model.Reader
+	Query         = model.Query
+	IdentityQuery = model.IdentityQuery
+	SigningKey    = model.SigningKey
 )
 
 // MaxRecords is how many records one call of Reader.Records answers at most.

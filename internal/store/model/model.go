@@ -32,6 +32,11 @@ type Reader interface {
 	// outcome if there is one. It answers at most MaxRecords: who wants more
 	// asks again with AfterSeq or BeforeSeq.
 	Records(ctx context.Context, q Query) ([]audit.Record, error)
+	// Identity answers the identity of this id, if it is there.
+	Identity(ctx context.Context, id string) (i audit.Identity, found bool, err error)
+	// Identities answers the identities that q asks for, by pool and id. It
+	// answers at most MaxRecords: who wants more asks again with After.
+	Identities(ctx context.Context, q IdentityQuery) ([]audit.Identity, error)
 	// Close ends what is open. It does not wait for readers.
 	Close() error
 }
@@ -41,6 +46,9 @@ type Reader interface {
 type Store interface {
 	audit.Store
 	Reader
+	// SaveIdentity adds an identity, or moves when it was seen last: nothing
+	// else of one changes. It returns when that survives a crash.
+	SaveIdentity(ctx context.Context, i audit.Identity) error
 	// SigningKeys are the signing keys, oldest first.
 	SigningKeys(ctx context.Context) ([]SigningKey, error)
 	// UpdateSigningKeys runs update on the keys as they are, adds the keys and
@@ -78,6 +86,22 @@ type Query struct {
 	BeforeSeq  int64         // if not 0: earlier in the store's order
 	Limit      int           // if not 0: no more than this
 	Newest     bool          // newest first
+}
+
+// IdentityQuery says which identities are wanted. The zero value wants all.
+type IdentityQuery struct {
+	Pool    string         // exactly this
+	Subject string         // a pattern of package match
+	After   audit.Identity // later than this, by Pool and ID
+	Limit   int            // if not 0: no more than this
+}
+
+// Match reports whether the identity of a subject is wanted.
+func (q IdentityQuery) Match() func(subject string) bool {
+	if q.Subject == "" {
+		return func(string) bool { return true }
+	}
+	return match.Compile(q.Subject).Match
 }
 
 // Patterns are the compiled patterns of a Query.

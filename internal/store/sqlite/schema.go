@@ -65,6 +65,17 @@ CREATE TABLE signing_keys (
 ) STRICT;
 
 CREATE TABLE probe (filler BLOB NOT NULL) STRICT; -- always empty after a commit
+`, `
+CREATE TABLE identities (
+	id        TEXT    PRIMARY KEY,
+	pool      TEXT    NOT NULL,
+	provider  TEXT    NOT NULL,
+	issuer    TEXT    NOT NULL,
+	subject   TEXT    NOT NULL,
+	created   INTEGER NOT NULL, -- milliseconds since 1970
+	last_seen INTEGER NOT NULL
+) STRICT;
+CREATE INDEX identities_pool ON identities (pool, id);
 `}
 
 // migrate brings the file to the present schema in one transaction. Of several

@@ -31,6 +31,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 		"ping":        ping,
 		"keys":        keys,
 		"key races":   keyRaces,
+		"identities":  identities,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, fresh(t)) })
 	}

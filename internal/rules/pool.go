@@ -1,0 +1,205 @@
+package rules
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/stint-dev/stint/internal/config"
+	"github.com/stint-dev/stint/internal/identity"
+)
+
+// Pool is the rules of an identity pool: the deny rules of the configuration,
+// and the pool's own role mapping. It is decided by the same engine as any
+// other request.
+type Pool struct {
+	ID                string
+	ARN               string
+	Label             string // its name, or its id
+	Classic           bool   // the basic (classic) flow is allowed
+	RequestsPerSecond int    // 0: no limit
+
+	providers []*PoolProvider
+}
+
+// PoolProvider is one issuer of a pool.
+type PoolProvider struct {
+	Name   string // the key of Logins
+	ARN    string
+	Issuer string // the name of the configured issuer
+	Mapped bool   // it has role mapping rules
+	// Gives says that some role can be had in the enhanced flow.
+	Gives bool
+
+	pool            *Pool
+	enhanced, basic *Set
+	classicRoles    []string
+}
+
+// PoolGrant is what a pool's grant says beside the session.
+type PoolGrant struct {
+	ID, ARN     string // of the pool
+	Provider    string // its name
+	ProviderARN string
+	Identity    string // the identity id
+	Subject     string // the sub of the job token
+	// Basic says that the caller gets the token itself and chooses the role;
+	// Roles are then those that it may buy; none: any that trusts the pool.
+	Basic bool
+	Roles []string
+}
+
+// Methods are the authentication methods (amr) of the pool's token: that it
+// proved who it is, by which provider, and as whom.
+func (p PoolGrant) Methods() []string {
+	return []string{"authenticated", p.Provider, p.ProviderARN + ":OIDC:" + p.Subject}
+}
+
+// Pool is the pool of this id.
+func (s *Set) Pool(id string) (*Pool, bool) {
+	p, ok := s.pools[id]
+	return p, ok
+}
+
+// Pools are all pools, sorted by id.
+func (s *Set) Pools() []*Pool {
+	all := make([]*Pool, 0, len(s.pools))
+	for _, p := range s.pools {
+		all = append(all, p)
+	}
+	slices.SortFunc(all, func(a, b *Pool) int { return cmp.Compare(a.ID, b.ID) })
+	return all
+}
+
+// Provider is the provider that a login names, by its name or its ARN.
+func (p *Pool) Provider(login string) (*PoolProvider, bool) {
+	for _, v := range p.providers {
+		if login == v.Name || login == v.ARN {
+			return v, true
+		}
+	}
+	return nil, false
+}
+
+// IdentityID is the id of the identity that a subject of an issuer has in the
+// pool. It is derived, so that every replica gives the same, and says nothing
+// of the subject.
+func (p *Pool) IdentityID(issuer, subject string) string {
+	region, _, _ := strings.Cut(p.ID, ":")
+	h := sha256.New()
+	for _, part := range []string{"stint identity", p.ID, issuer, subject} {
+		fmt.Fprintf(h, "%d:%s", len(part), part)
+	}
+	var b [16]byte
+	copy(b[:], h.Sum(nil))
+	b[6], b[8] = b[6]&0x0f|0x80, b[8]&0x3f|0x80 // RFC 9562 section 5.8
+	x := hex.EncodeToString(b[:])
+	return region + ":" + x[:8] + "-" + x[8:12] + "-" + x[12:16] + "-" + x[16:20] + "-" + x[20:]
+}
+
+// Decide decides on a request of one of the pool's identities: in the enhanced
+// flow on a role, in the basic flow on a token.
+func (v *PoolProvider) Decide(claims identity.Claims, req Request, basic bool) Decision {
+	issuer, _ := claims.Text("iss")
+	sub, _ := claims.Text("sub")
+	set := v.enhanced
+	req.pool = &PoolGrant{ID: v.pool.ID, ARN: v.pool.ARN, Provider: v.Name, ProviderARN: v.ARN, Identity: v.pool.IdentityID(issuer, sub), Subject: sub}
+	if basic {
+		set = v.basic
+		req.pool.Basic, req.pool.Roles, req.Role = true, v.classicRoles, ""
+	}
+	req.Audience = v.pool.ID
+	return set.Decide(claims, req)
+}
+
+// Trace is every rule that the provider's requests are held to.
+func (v *PoolProvider) Trace(claims identity.Claims, req Request) []Trace {
+	req.pool, req.Audience = &PoolGrant{ID: v.pool.ID}, v.pool.ID
+	return v.enhanced.Trace(claims, req)
+}
+
+// compilePools makes the pools' rules. The deny rules of the file stand before
+// them: what is denied there is denied at every door.
+func (s *Set) compilePools(cfg *config.Config, problems *config.Problems) {
+	var denying []rule
+	asks := false
+	for _, r := range s.rules {
+		if r.effect == Deny {
+			denying = append(denying, r)
+			asks = asks || r.when != nil
+		}
+	}
+	s.pools = make(map[string]*Pool, len(cfg.Pools))
+	for i := range cfg.Pools {
+		c := &cfg.Pools[i]
+		p := &Pool{ID: c.ID, ARN: c.ARN(), Label: c.Label(), Classic: c.Classic, RequestsPerSecond: c.RequestsPerSecond}
+		for j := range c.Providers {
+			v := &c.Providers[j]
+			t := templates{cfg, problems, fmt.Sprintf("pools[%d].providers[%d]", i, j)}
+			made := &PoolProvider{Name: v.Name, ARN: v.ARN, Issuer: v.Issuer, Mapped: len(v.Rules) > 0, pool: p}
+			given, basic := t.poolRules(c, v)
+			made.Gives = len(given) > 0
+			made.enhanced = &Set{rules: slices.Concat(denying, given), audience: c.ID, asks: asks}
+			made.basic = &Set{rules: slices.Concat(denying, []rule{basic}), audience: c.ID, asks: asks}
+			for _, role := range c.ClassicRoles {
+				made.classicRoles = append(made.classicRoles, role.Value)
+			}
+			p.providers = append(p.providers, made)
+		}
+		s.pools[c.ID] = p
+	}
+}
+
+// poolRules are the rules of a provider's enhanced flow, and the one of its
+// basic flow.
+func (t templates) poolRules(p *config.Pool, v *config.PoolProvider) (given []rule, basic rule) {
+	label := p.Label() + "/" + v.Name + "/"
+	made := t.session(config.RuleAWS{
+		Duration: p.Duration, SessionName: p.SessionName, Tags: v.Tags, Transitive: v.Transitive, SourceIdentity: v.SourceIdentity,
+	})
+	start := rule{effect: Allow, issuers: []string{v.Issuer}, session: made, via: WebIdentity}
+	for i := range v.Rules {
+		m := &v.Rules[i]
+		r := start
+		r.name = label + strconv.Itoa(i+1)
+		r.match = []condition{mappedCondition(m)}
+		r.roles = []config.Template{t.parse(m.Role, ".rules", config.ParseTemplate)}
+		given = append(given, r)
+	}
+	if p.DefaultRole.Value != "" && (len(v.Rules) == 0 || v.DefaultOnNoMatch) {
+		r := start
+		r.name, r.fallback = label+"default", true
+		r.roles = []config.Template{t.parse(p.DefaultRole, ".default_role", config.ParseTemplate)}
+		given = append(given, r)
+	}
+	basic = start
+	basic.name, basic.basic = label+"basic", true
+	return given, basic
+}
+
+// mappedCondition is what a role mapping rule asks of its claim. Its value is
+// taken to the letter: a star is a star.
+func mappedCondition(m *config.RoleRule) condition {
+	words := map[config.MatchType]string{
+		config.Equals: "be", config.StartsWith: "start with", config.Contains: "contain", config.NotEqual: "be there and not be",
+	}
+	return condition{claim: m.Claim, mapped: m, expected: []string{m.Value.Value},
+		said: "expected " + m.Claim + " to " + words[m.Type] + " " + strconv.Quote(short(m.Value.Value))}
+}
+
+// mapped compares one value of a claim. NotEqual is decided on all of them.
+func mapped(t config.MatchType, value, want string) bool {
+	switch t {
+	case config.Equals:
+		return value == want
+	case config.StartsWith:
+		return strings.HasPrefix(value, want)
+	case config.Contains:
+		return strings.Contains(value, want)
+	}
+	return false
+}
