@@ -111,6 +111,13 @@ func newPolicy(cfg *config.Config, now func() time.Time, log *slog.Logger) (*exc
 	if err != nil {
 		return nil, err
 	}
+	warnings, err := checkKnownRoles(cfg)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range warnings {
+		log.Warn("session tags", "found", w.String(), "fix", w.Hint)
+	}
 	verifier, err := identity.New(identity.Config{Issuers: cfg.Trusted(), Now: now, Log: log, ReadFile: readKeys})
 	if err != nil {
 		return nil, fmt.Errorf("preparing the issuers: %w", err)

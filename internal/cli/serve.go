@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -58,7 +59,18 @@ with a mistake in it is refused, and the old one stays in force.
 				printWarning(e.Stderr, w)
 			}
 			if check {
-				fmt.Fprintf(e.Stdout, "%s: %s, %s, no mistakes\n", path, count(len(cfg.Issuers), "issuer"), count(len(cfg.Rules), "rule"))
+				warnings, err := checkKnownRoles(cfg)
+				if err != nil {
+					return err
+				}
+				for _, w := range warnings {
+					printWarning(e.Stderr, w)
+				}
+				parts := []string{count(len(cfg.Issuers), "issuer"), count(len(cfg.Rules), "rule")}
+				if len(cfg.Pools) > 0 {
+					parts = append(parts, count(len(cfg.Pools), "pool"))
+				}
+				fmt.Fprintf(e.Stdout, "%s: %s, no mistakes\n", path, strings.Join(parts, ", "))
 				return nil
 			}
 			if listen == "" {

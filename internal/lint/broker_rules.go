@@ -23,11 +23,41 @@ func (p *pass) eachBrokerRule(arn string, f func(b brokerRule)) {
 	if arn == "" {
 		return
 	}
-	p.eachRule(func(b brokerRule) {
-		if !b.rule.Deny && slices.ContainsFunc(b.rule.AWS.Roles, func(t config.Text) bool { return t.Value == arn }) {
+	p.eachSession(func(b brokerRule) {
+		if slices.ContainsFunc(b.rule.AWS.Roles, func(t config.Text) bool { return t.Value == arn }) {
 			f(b)
 		}
 	})
+}
+
+// eachSession calls f for every allow rule, and for every provider of a pool as
+// for a rule that gives all of its roles.
+func (p *pass) eachSession(f func(b brokerRule)) {
+	p.eachRule(func(b brokerRule) {
+		if !b.rule.Deny {
+			f(b)
+		}
+	})
+	for i := range p.inv.Configs {
+		c := &p.inv.Configs[i]
+		if c.Config == nil {
+			continue
+		}
+		for k := range c.Config.Pools {
+			pool := &c.Config.Pools[k]
+			for _, v := range pool.Providers {
+				rule := &config.Rule{Name: pool.Label() + "/" + v.Name, Issuers: []string{v.Issuer}, Pos: v.Pos,
+					AWS: config.RuleAWS{Roles: slices.Clone(pool.ClassicRoles), Tags: v.Tags, Transitive: v.Transitive, SourceIdentity: v.SourceIdentity}}
+				if pool.DefaultRole.Value != "" {
+					rule.AWS.Roles = append(rule.AWS.Roles, pool.DefaultRole)
+				}
+				for _, m := range v.Rules {
+					rule.AWS.Roles = append(rule.AWS.Roles, m.Role)
+				}
+				f(brokerRule{config: c, rule: rule, index: -1, host: strings.TrimPrefix(c.Config.Issuer, "https://")})
+			}
+		}
+	}
 }
 
 // eachRule calls f for every rule of every configuration.
@@ -123,10 +153,14 @@ var sometimes = map[string][]string{
 }
 
 // mayBeAbsent answers whether a tag of the rule may be left out of a session:
-// it is not required, and one of its claims may be absent.
+// it is not required, and one of its claims may be absent, or it is dropped
+// where the session would not fit.
 func (b brokerRule) mayBeAbsent(t config.Tag) source.Truth {
 	if t.Required {
 		return source.No
+	}
+	if t.Drop > 0 {
+		return source.Yes
 	}
 	out := source.No
 	platform := b.platform()

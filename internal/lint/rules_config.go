@@ -57,6 +57,12 @@ func configRules() []Rule {
 			check: ruleTagMayBeAbsent,
 		},
 		{
+			ID: "rule-tag-dropped", Severity: Error, Title: "a tag that policies test and sessions may lose",
+			Why:   "A session that would not fit loses the tag, and with it what the role's policies tell sessions apart by.",
+			Fix:   "Take drop out of the tag, and give it to one that no policy tests.",
+			check: ruleTagDropped,
+		},
+		{
 			ID: "role-unknown", Severity: Note, Title: "a role that was not found",
 			Why:   "The files that were read have roles of this account and none with this ARN, so the rule may name a role that is misspelt or gone.",
 			Fix:   "Correct the ARN, or lint the files that make the role too.",

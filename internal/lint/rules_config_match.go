@@ -298,13 +298,10 @@ func (b brokerRule) deniedFor(event, ref string) bool {
 }
 
 func ruleTagMayBeAbsent(p *pass) {
-	p.eachRule(func(b brokerRule) {
-		if b.rule.Deny {
-			return
-		}
+	p.eachSession(func(b brokerRule) {
 		for _, t := range b.rule.AWS.Tags {
 			lacks := b.mayBeAbsent(t)
-			if lacks == source.No {
+			if lacks == source.No || t.Drop > 0 { // of the latter rule-tag-dropped tells
 				continue
 			}
 			where := p.testsTag(b, t.Key)
@@ -315,6 +312,22 @@ func ruleTagMayBeAbsent(p *pass) {
 			p.verdict(lacks, b.rule.Name, b.at(t.Key, t.Pos), fmt.Sprintf("Write %s: {claim: %q, required: true}, or match %s.", t.Key, t.Source.Value, claims),
 				fmt.Sprintf("the tag %s is left out where the token has no %s, and %s tests it", t.Key, claims, where),
 				fmt.Sprintf("whether every token that meets the rule has %s is not known, and %s tests the tag %s", claims, where, t.Key))
+		}
+	})
+}
+
+// ruleTagDropped reports tags that a session may lose although a policy tests
+// them.
+func ruleTagDropped(p *pass) {
+	p.eachSession(func(b brokerRule) {
+		for _, t := range b.rule.AWS.Tags {
+			if t.Drop == 0 {
+				continue
+			}
+			if where := p.testsTag(b, t.Key); where != "" {
+				p.report(b.rule.Name, b.at(t.Key, t.Pos), "Take drop out of the tag, and give it to one that no policy tests.",
+					"the tag %s is dropped where the session would not fit, and %s tests it", t.Key, where)
+			}
 		}
 	})
 }

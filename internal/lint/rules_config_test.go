@@ -125,6 +125,13 @@ func TestConfigRules(t *testing.T) {
 		{"not known", world{identity: tests, rules: tagged("repo_property_env", `{repository_id: "74"}`)}, "unknown: "},
 	})
 
+	runWorlds(t, "rule-tag-dropped", []worldCase{
+		{"tested", world{identity: tests, rules: tagged("{claim: repository, drop: 1}", `{repository_id: "74"}`)}, "the policy inline of deploy tests it"},
+		{"by the trust policy", world{trust: trustFor("stint.example.com", `{"StringEquals":{"aws:RequestTag/env":"prod"}}`), rules: tagged("{claim: repository, drop: 3}", `{repository_id: "74"}`)}, "the trust policy of deploy"},
+		{"not dropped", world{identity: tests, rules: tagged("environment", `{repository_id: "74"}`)}, ""},
+		{"not tested", world{identity: allowIdentity(`{}`), rules: tagged("{claim: repository, drop: 1}", `{repository_id: "74"}`)}, ""},
+	})
+
 	runWorlds(t, "role-unknown", []worldCase{
 		{"none of this name", world{arn: "arn:aws:iam::111111111111:role/other", rules: allowRule("ci", `{repository_id: "74"}`)}, "no role arn:aws:iam::111111111111:role/deploy"},
 		{"another case of letters", world{arn: "arn:aws:iam::111111111111:role/Deploy", rules: allowRule("ci", `{repository_id: "74"}`)}, "no role"},

@@ -51,6 +51,9 @@ func (p *pass) sentByBroker(r *role) []sent {
 	p.eachBrokerRule(arnOf(r), func(b brokerRule) {
 		for _, t := range b.rule.AWS.Tags {
 			why := fmt.Sprintf("which rule %s of %s leaves out where the token has no %s", b.rule.Name, b.config.File, strings.Join(claimsOf(t), ", "))
+			if t.Drop > 0 {
+				why = fmt.Sprintf("which rule %s of %s drops where the session would not fit", b.rule.Name, b.config.File)
+			}
 			out = append(out, sent{t.Key, b.mayBeAbsent(t), why})
 		}
 	})
