@@ -17,13 +17,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stint-dev/stint/client"
+	"github.com/stint-dev/stint/internal/config"
 	"github.com/stint-dev/stint/internal/identity"
 )
 
 func newClaimsCommand(e *Env) *cobra.Command {
 	var (
 		url, audience, jwksURL string
-		asJSON                 bool
+		rulesPath, role        string
+		asJSON, size           bool
 	)
 	c := &cobra.Command{
 		Use:   "claims [FILE|-]",
@@ -37,9 +39,14 @@ The signature is checked with the keys that the issuer publishes, or with those
 at --jwks-url. A token whose signature does not hold, or cannot be checked, is
 shown as UNVERIFIED, and the exit code is 1. The token itself is never printed.
 
+With --size it says what each claim would take of an AWS session as a tag, and with
+--rules what the session takes that they give: AWS refuses a session over 4096 bytes,
+and does not say how it counts, so this is an estimate.
+
   stint claims
   stint token | stint claims -
-  stint claims --json saved.jwt`,
+  stint claims --json saved.jwt
+  stint claims --size --rules stint.yaml`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usagef("see '%s --help'", c.CommandPath())("expected one FILE, found %d", len(args))
@@ -62,7 +69,12 @@ shown as UNVERIFIED, and the exit code is 1. The token itself is never printed.
 			if err != nil {
 				return failf("expected a signed JWT in compact form: header.payload.signature", "reading the token: %w", err)
 			}
-			if asJSON {
+			if rulesPath != "" && !size {
+				return usagef("see 'stint claims --help'")("--rules goes with --size")
+			}
+			if size {
+				err = printSize(e, seen, rulesPath, role, asJSON)
+			} else if asJSON {
 				err = printJSON(e.Stdout, seen)
 			} else {
 				err = seen.print(e.Stdout, e.Now())
@@ -77,8 +89,32 @@ shown as UNVERIFIED, and the exit code is 1. The token itself is never printed.
 	f.StringVar(&url, "url", "", "the broker's `address` (default $STINT_URL)")
 	f.StringVar(&audience, "audience", "", "the `audience` to ask the CI system for (default $STINT_AUDIENCE, else the broker's address)")
 	f.StringVar(&jwksURL, "jwks-url", "", "the `address` of the issuer's key set (default $STINT_JWKS_URL, else what the issuer's discovery document says)")
+	f.BoolVar(&size, "size", false, "show what the claims take of an AWS session as tags, an estimate")
+	f.StringVarP(&rulesPath, "rules", "c", "", "with --size: what the session takes that the rules in this configuration `file` give")
+	f.StringVar(&role, "role", "", "with --rules: the `ARN` of the role asked for (default: the first that the rules give)")
 	f.BoolVar(&asJSON, "json", false, "print it as one JSON object")
 	return c
+}
+
+// printSize shows what a token takes of an AWS session.
+func printSize(e *Env, seen inspected, rulesPath, role string, asJSON bool) error {
+	var size claimSize
+	if rulesPath != "" {
+		cfg, err := config.Load(rulesPath)
+		if err != nil {
+			return err
+		}
+		if size, err = sizeUnder(cfg, role, seen.Claims, e.Now()); err != nil {
+			return err
+		}
+	} else {
+		platform := identity.PlatformOf(seen.Issuer)
+		size = sizeOfClaims(identity.InsecureClaims("", platform, seen.Claims), string(platform), "sts.amazonaws.com")
+	}
+	if asJSON {
+		return printJSON(e.Stdout, size)
+	}
+	return size.print(e.Stdout)
 }
 
 // ownToken asks for this job's token. It goes nowhere, so it needs no broker;

@@ -15,6 +15,8 @@ import (
 type explainFlags struct {
 	policy, role, rules, chain string
 	claims, token              string
+	pool                       string
+	basic                      bool
 	from, fromRole             string
 	fromIdentity               []string
 	fromBoundary               string
@@ -60,6 +62,7 @@ Who calls
   stint explain --policy trust.json --claims claims.json
   stint explain --role role.json --token token.jwt
   stint explain --rules stint.yaml --role role.json
+  stint explain --rules stint.yaml --pool github_actions --claims claims.json
 
 A chained call
   --chain is a role that the session of --role assumes. --from-role or --from is a
@@ -103,6 +106,8 @@ Exit codes: 0 allowed, 1 broken input, 2 wrong usage, 3 denied.`,
 	fl.StringVar(&f.policy, "policy", "", "a trust policy, as JSON in a `file`")
 	fl.StringVar(&f.role, "role", "", "a role as 'aws iam get-role' prints it, in a `file`")
 	fl.StringVarP(&f.rules, "rules", "c", "", "the broker's configuration `file`")
+	fl.StringVar(&f.pool, "pool", "", "with --rules: an identity pool, by its `id` or name, whose rules decide instead")
+	fl.BoolVar(&f.basic, "basic", false, "with --pool: the basic (classic) flow")
 	fl.StringVar(&f.claims, "claims", "", "a token's payload, as JSON in a `file`, or - for stdin")
 	fl.StringVar(&f.token, "token", "", "a token in a `file`, or - for stdin (default: this job's own)")
 	fl.StringVar(&f.audience, "audience", "", "the `audience` in effect instead of the token's; with --rules the one asked for in the stint token")
@@ -141,6 +146,7 @@ Exit codes: 0 allowed, 1 broken input, 2 wrong usage, 3 denied.`,
 type leg struct {
 	title string
 	explain.Explanation
+	size *sessionSize // of the session that the rules grant
 }
 
 // hasCaller reports whether somebody without a token assumes the role.
@@ -158,6 +164,10 @@ func (f *explainFlags) check() error {
 	switch {
 	case f.policy == "" && f.role == "" && f.rules == "":
 		return usage("expected --policy, --role or --rules, found none of them")
+	case f.pool != "" && f.rules == "":
+		return usage("expected --rules beside --pool: the configuration that the pool stands in")
+	case f.basic && f.pool == "":
+		return usage("expected --pool beside --basic")
 	case f.policy != "" && f.role != "":
 		return usage("expected --policy or --role, found both")
 	case f.claims != "" && f.token != "":

@@ -13,14 +13,20 @@ import (
 // those before it.
 type explainedWay struct {
 	explain.Explanation
-	Before []explain.Explanation `json:"before,omitempty"`
+	Before  []explain.Explanation `json:"before,omitempty"`
+	Session *sessionSize          `json:"session,omitempty"` // that the rules grant
 }
 
 func explained(way []leg) explainedWay {
 	last := len(way) - 1
 	out := explainedWay{Explanation: way[last].Explanation}
-	for _, l := range way[:last] {
-		out.Before = append(out.Before, l.Explanation)
+	for i, l := range way {
+		if i < last {
+			out.Before = append(out.Before, l.Explanation)
+		}
+		if l.size != nil {
+			out.Session = l.size
+		}
 	}
 	return out
 }
@@ -44,6 +50,9 @@ func explanationText(way []leg) string {
 		}
 		if l.Closest >= 0 && l.Closest < len(l.Statements) {
 			showStatement(&b, l.Statements[l.Closest])
+		}
+		if l.size != nil {
+			fmt.Fprintf(&b, "\n%-9s%s\n", "Session", l.size.sentence())
 		}
 		for _, s := range l.steps() {
 			b.WriteByte('\n')

@@ -77,7 +77,7 @@ func (w *walk) add(title string, x explain.Explanation) {
 	if spoken := layerTitles[x.Layer]; spoken != "" {
 		title = strings.TrimSpace(spoken + " " + x.Policy)
 	}
-	w.way = append(w.way, leg{title, x})
+	w.way = append(w.way, leg{title: title, Explanation: x})
 }
 
 // layerTitles are the layers of policies as a decision is said to be theirs.
@@ -97,10 +97,22 @@ func (w *walk) askRules() error {
 	if err != nil {
 		return err
 	}
-	x, d := explain.Rules(w.cfg, set, w.claims, rules.Request{Role: w.role.ARN, Audience: w.audience, Time: w.now})
-	w.add("rules of "+printable(w.rules), x)
+	var x explain.Explanation
+	var d rules.Decision
+	req := rules.Request{Role: w.role.ARN, Audience: w.audience, Time: w.now}
+	title := "rules of " + printable(w.rules)
+	if w.pool != "" {
+		title = "identity pool " + printable(w.pool) + " of " + printable(w.rules)
+		if x, d, err = explain.Pool(w.cfg, set, w.pool, w.basic, w.claims, req); err != nil {
+			return usagef("'stint explain --help' shows how")("%w", err)
+		}
+	} else {
+		x, d = explain.Rules(w.cfg, set, w.claims, req)
+	}
+	w.add(title, x)
 	if w.grant, w.granted = d.Grant(); w.granted {
 		w.claims = explain.StintToken(w.cfg.Issuer, w.grant)
+		w.way[len(w.way)-1].size = sizeOf(w.grant)
 	}
 	return nil
 }

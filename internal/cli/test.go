@@ -246,7 +246,7 @@ func failureText(r policytest.Result) string {
 	b.WriteByte('\n')
 	var way []leg
 	for _, l := range r.Outcome.Legs {
-		way = append(way, leg{printable(l.Title), l.Explanation})
+		way = append(way, leg{title: printable(l.Title), Explanation: l.Explanation})
 	}
 	// A strings.Builder takes all that is written to it.
 	_ = printExplanation(&b, way)

@@ -30,16 +30,57 @@ func Rules(cfg *config.Config, set *rules.Set, payload map[string]any, req rules
 	if x, ok := accept(issuer, claims); !ok {
 		return x, rules.Decision{}
 	}
-	d := set.Decide(claims, req)
+	return decided(cfg.Rules, set.Trace(claims, req), set.Decide(claims, req))
+}
+
+// Pool explains what an identity pool gives a token: in the enhanced flow a
+// role, in the basic flow a token of its own. The pool's role mapping rules
+// stand behind the deny rules of the file.
+func Pool(cfg *config.Config, set *rules.Set, id string, basic bool, payload map[string]any, req rules.Request) (Explanation, rules.Decision, error) {
+	at := slices.IndexFunc(cfg.Pools, func(p config.Pool) bool { return p.ID == id || p.Name == id && id != "" })
+	if at < 0 {
+		return Explanation{}, rules.Decision{}, fmt.Errorf("no identity pool %q is configured", short(id))
+	}
+	pool := &cfg.Pools[at]
+	iss, _ := payload["iss"].(string)
+	n := slices.IndexFunc(cfg.Issuers, func(i config.Issuer) bool { return i.URL == iss })
+	if n < 0 {
+		return refused(unknownIssuer(cfg, iss)), rules.Decision{}, nil
+	}
+	issuer := cfg.Issuers[n]
+	claims := identity.InsecureClaims(issuer.Name, issuer.Platform, payload)
+	if x, ok := accept(issuer, claims); !ok {
+		return x, rules.Decision{}, nil
+	}
+	v := slices.IndexFunc(pool.Providers, func(v config.PoolProvider) bool { return v.Issuer == issuer.Name })
+	if v < 0 {
+		return refused(finding{kind: NotOurs, cause: fmt.Sprintf("no provider of the identity pool %s is the issuer %s", pool.Label(), issuer.Name),
+			policy: "add the issuer to the pool's providers", warning: "every job of the issuer then has an identity in the pool"}), rules.Decision{}, nil
+	}
+	if basic && !pool.Classic {
+		return refused(finding{kind: NotOurs, cause: "the identity pool " + pool.Label() + " does not allow the basic (classic) flow",
+			policy: "use the enhanced flow, or write classic: true", warning: "with a token of the basic flow the job chooses among all roles that trust the pool"}), rules.Decision{}, nil
+	}
+	compiled, _ := set.Pool(pool.ID)
+	provider, _ := compiled.Provider(pool.Providers[v].Name)
+	x, d := decided(provider.Rules(cfg, basic), provider.Trace(claims, req, basic), provider.Decide(claims, req, basic))
+	if g, granted := d.Grant(); granted && basic {
+		x.Cause = fmt.Sprintf("%s gives a token of the pool", g.Rule())
+	}
+	return x, d, nil
+}
+
+// decided explains a decision on rules that stand where these do.
+func decided(all []config.Rule, traces []rules.Trace, d rules.Decision) (Explanation, rules.Decision) {
 	x := Explanation{Decision: Denied, Action: ActionExchange, Closest: -1, Statements: []Statement{}}
-	for i, t := range set.Trace(claims, req) {
+	for i, t := range traces {
 		if t.Rule == d.Rule && d.Rule != "" {
 			x.Closest = i
 		}
 		if d.Closest != nil && d.Closest.Index == i {
 			t, x.Closest = *d.Closest, i
 		}
-		x.Statements = append(x.Statements, statementOf(t, cfg.Rules[i]))
+		x.Statements = append(x.Statements, statementOf(t, all[i]))
 	}
 	if g, granted := d.Grant(); granted {
 		x.Decision = Allowed
@@ -76,7 +117,7 @@ func statementOf(t rules.Trace, r config.Rule) Statement {
 	}
 	for _, c := range t.Conditions {
 		at := r.Pos
-		if i := slices.IndexFunc(r.Match, func(m config.Match) bool { return m.Claim == c.Key }); i >= 0 && c.Operator == rules.OperatorMatch {
+		if i := slices.IndexFunc(r.Match, func(m config.Match) bool { return m.Claim == c.Key }); i >= 0 && (c.Operator == rules.OperatorMatch || c.Mapped()) {
 			at = r.Match[i].Pos
 		}
 		switch {
@@ -173,6 +214,16 @@ func unknownIssuer(cfg *config.Config, iss string) finding {
 // grant: what the trust policy of the role gets to see.
 func StintToken(issuer string, g rules.Grant) map[string]any {
 	claims := map[string]any{"iss": issuer, "sub": g.Subject(), "aud": g.Audience(), awsclaims.Roles: []any{g.Role()}}
+	if pool, ok := g.Pool(); ok {
+		claims["amr"] = listOf(pool.Methods())
+		claims[awsclaims.IdentityPoolARN] = pool.ARN
+		if pool.Basic {
+			delete(claims, awsclaims.Roles)
+			if len(pool.Roles) > 0 {
+				claims[awsclaims.Roles] = listOf(pool.Roles)
+			}
+		}
+	}
 	session := g.Session()
 	if len(session.Tags) > 0 {
 		principal := map[string]any{}
@@ -189,4 +240,13 @@ func StintToken(issuer string, g rules.Grant) map[string]any {
 		claims[awsclaims.SourceIdentity] = session.SourceIdentity
 	}
 	return claims
+}
+
+// listOf is a list as JSON has it.
+func listOf(texts []string) []any {
+	all := make([]any, len(texts))
+	for i, t := range texts {
+		all[i] = t
+	}
+	return all
 }

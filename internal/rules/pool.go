@@ -106,20 +106,53 @@ func (p *Pool) IdentityID(issuer, subject string) string {
 func (v *PoolProvider) Decide(claims identity.Claims, req Request, basic bool) Decision {
 	issuer, _ := claims.Text("iss")
 	sub, _ := claims.Text("sub")
-	set := v.enhanced
+	set := v.set(basic)
 	req.pool = &PoolGrant{ID: v.pool.ID, ARN: v.pool.ARN, Provider: v.Name, ProviderARN: v.ARN, Identity: v.pool.IdentityID(issuer, sub), Subject: sub}
 	if basic {
-		set = v.basic
 		req.pool.Basic, req.pool.Roles, req.Role = true, v.classicRoles, ""
 	}
 	req.Audience = v.pool.ID
 	return set.Decide(claims, req)
 }
 
-// Trace is every rule that the provider's requests are held to.
-func (v *PoolProvider) Trace(claims identity.Claims, req Request) []Trace {
+func (v *PoolProvider) set(basic bool) *Set {
+	if basic {
+		return v.basic
+	}
+	return v.enhanced
+}
+
+// Trace is every rule that the provider's requests are held to, in the order of
+// Rules.
+func (v *PoolProvider) Trace(claims identity.Claims, req Request, basic bool) []Trace {
 	req.pool, req.Audience = &PoolGrant{ID: v.pool.ID}, v.pool.ID
-	return v.enhanced.Trace(claims, req)
+	return v.set(basic).Trace(claims, req)
+}
+
+// Rules are the rules that Trace names, as they stand in the configuration: the
+// deny rules, and those of the pool's provider.
+func (v *PoolProvider) Rules(cfg *config.Config, basic bool) []config.Rule {
+	var all []config.Rule
+	for _, r := range cfg.Rules {
+		if r.Deny {
+			all = append(all, r)
+		}
+	}
+	for i := range cfg.Pools {
+		for j := range cfg.Pools[i].Providers {
+			p, own := &cfg.Pools[i], &cfg.Pools[i].Providers[j]
+			if p.ID != v.pool.ID || own.Name != v.Name {
+				continue
+			}
+			if !basic {
+				for _, m := range own.Rules {
+					all = append(all, config.Rule{Pos: m.Pos, Match: []config.Match{{Claim: m.Claim, Pos: m.Value.Pos}}, AWS: config.RuleAWS{Roles: []config.Text{m.Role}}})
+				}
+			}
+			all = append(all, config.Rule{Pos: own.Pos, AWS: config.RuleAWS{Roles: []config.Text{p.DefaultRole}}})
+		}
+	}
+	return all
 }
 
 // compilePools makes the pools' rules. The deny rules of the file stand before

@@ -109,3 +109,17 @@ func tooLarge(g *Grant, size int) (detail, hint string) {
 	}
 	return detail, hint
 }
+
+// SizeSentence says what a session takes of what AWS allows.
+func SizeSentence(size int) string {
+	return fmt.Sprintf("about %d of %d bytes (%d %%, an estimate)", size, MaxSessionSize, 100*size/MaxSessionSize)
+}
+
+// TagCost estimates what a tag takes of a session, in bytes: see Grant.Costs.
+func TagCost(key, value string) int { return encodedSize(len(key) + len(value)) }
+
+// BareCost estimates what a session without tags takes, in bytes: of a stint
+// token whose sub has the issuer's name before the job's own.
+func BareCost(issuer, subject, audience string) int {
+	return fixedSize + encodedSize(len(issuer)+1+len(subject)) + encodedSize(len(audience))
+}
