@@ -26,6 +26,7 @@ type auditFlags struct {
 	repository, role string
 	verdict, rule    string
 	json             bool
+	format           string
 }
 
 func newAuditCommand(e *Env) *cobra.Command {
@@ -47,7 +48,8 @@ what for, which rule decided, and what was issued.
 const auditColumns = `Each line holds the time, the verdict, the repository (or the issuer), the role
 (or the audience), the rule that decided (or the reason of a denial), the run, and what
 was issued or why nothing was. A ? before the repository says that nobody vouches for
-it: the token was not believed. --json prints whole records, one object a line.`
+it: the token was not believed. --json prints whole records, one object a line, and
+--format cloudtrail events as AWS CloudTrail has them, one a line.`
 
 func newAuditListCommand(e *Env) *cobra.Command {
 	var f auditFlags
@@ -62,7 +64,8 @@ more than --limit, the newest of them are listed; --limit 0 lists all.
 
   stint audit list
   stint audit list --since 7d --repository 'octo-org/*' --verdict denied
-  stint audit list --since 2026-11-01T00:00:00Z --until 2026-12-01T00:00:00Z --limit 0 --json`,
+  stint audit list --since 2026-11-01T00:00:00Z --until 2026-12-01T00:00:00Z --limit 0 --json
+  stint audit list --format cloudtrail | jq -s '{Records: .}'`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if limit < 0 {
@@ -77,7 +80,11 @@ more than --limit, the newest of them are listed; --limit 0 lists all.
 				return err
 			}
 			defer func() { _ = r.Close() }()
-			return listRecords(c.Context(), r, q, limit, newRecordPrinter(e.Stdout, f.json))
+			p, err := f.printer(e.Stdout)
+			if err != nil {
+				return err
+			}
+			return listRecords(c.Context(), r, q, limit, p)
 		},
 	}
 	f.register(c)
@@ -112,9 +119,13 @@ or with --since.
 				return err
 			}
 			defer func() { _ = r.Close() }()
+			p, err := f.printer(e.Stdout)
+			if err != nil {
+				return err
+			}
 			tick := time.NewTicker(followEvery)
 			defer tick.Stop()
-			return followRecords(c.Context(), r, q, e.Now, tick.C, newRecordPrinter(e.Stdout, f.json))
+			return followRecords(c.Context(), r, q, e.Now, tick.C, p)
 		},
 	}
 	f.register(c)
@@ -132,6 +143,7 @@ func (f *auditFlags) register(c *cobra.Command) {
 	fs.StringVar(&f.verdict, "verdict", "", "allowed or denied")
 	fs.StringVar(&f.rule, "rule", "", "decided by the rule of this `name`")
 	fs.BoolVar(&f.json, "json", false, "print whole records, one JSON object a line")
+	fs.StringVar(&f.format, "format", "", "the `format`: text, json, or cloudtrail, one event a line as AWS CloudTrail shapes those of AWS STS")
 }
 
 // query is what the flags ask for.

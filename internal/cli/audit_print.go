@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/stint-dev/stint/internal/audit"
+	"github.com/stint-dev/stint/internal/cloudtrail"
 )
 
 // maxColumn is how wide a column may grow before its text pushes the rest of
@@ -19,12 +20,44 @@ const maxColumn = 60
 // recordPrinter prints records, one a line, as JSON or in columns.
 type recordPrinter struct {
 	w      io.Writer
-	json   bool
-	widths [6]int // of all columns but the last; they only grow
+	object func(*audit.Record) any // what is printed as JSON; nil: columns
+	widths [6]int                  // of all columns but the last; they only grow
 }
 
-func newRecordPrinter(w io.Writer, asJSON bool) *recordPrinter {
-	return &recordPrinter{w: w, json: asJSON, widths: [6]int{20, 7, 20, 20, 11, 5}}
+func newRecordPrinter(w io.Writer, object func(*audit.Record) any) *recordPrinter {
+	return &recordPrinter{w: w, object: object, widths: [6]int{20, 7, 20, 20, 11, 5}}
+}
+
+// The formats of records.
+const (
+	formatText       = "text"
+	formatJSON       = "json"
+	formatCloudTrail = "cloudtrail"
+)
+
+// printer prints records in the format that the flags ask for.
+func (f *auditFlags) printer(w io.Writer) (*recordPrinter, error) {
+	if f.json {
+		if f.format != "" && f.format != formatJSON {
+			return nil, usagef("keep one of them")("expected --json or --format %s, found both", printable(f.format))
+		}
+		f.format = formatJSON
+	}
+	switch f.format {
+	case "", formatText:
+		return newRecordPrinter(w, nil), nil
+	case formatJSON:
+		return newRecordPrinter(w, wholeRecord), nil
+	case formatCloudTrail:
+		// The provider that AWS knows the broker by stands in the configuration.
+		cfg, err := loadConfig(f.config)
+		if err != nil {
+			return nil, err
+		}
+		b := cloudtrail.Broker{Issuer: cfg.Issuer, Region: cfg.AWS.Region}
+		return newRecordPrinter(w, func(r *audit.Record) any { return cloudtrail.FromRecord(*r, b) }), nil
+	}
+	return nil, usagef("say text, json or cloudtrail")("--format %q is no format of records", printable(f.format))
 }
 
 // print prints records in columns that are aligned among themselves.
@@ -32,8 +65,8 @@ func (p *recordPrinter) print(records []audit.Record) error {
 	w := bufio.NewWriter(p.w)
 	lines := make([][7]string, 0, len(records))
 	for i := range records {
-		if p.json {
-			if err := printJSON(w, &records[i]); err != nil {
+		if p.object != nil {
+			if err := printJSON(w, p.object(&records[i])); err != nil {
 				return fmt.Errorf("printing a record: %w", err)
 			}
 			continue
@@ -108,3 +141,6 @@ func until(t *time.Time) string {
 	}
 	return " until " + t.UTC().Format(time.RFC3339)
 }
+
+// wholeRecord is a record as it is kept.
+func wholeRecord(r *audit.Record) any { return r }

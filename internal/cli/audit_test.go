@@ -171,7 +171,7 @@ func follow(t *testing.T, url string, q store.Query) *following {
 	}
 	t.Cleanup(func() { _ = r.Close() })
 	g := &following{t: t, now: auditNow}
-	g.f = &follower{reader: r, query: q, now: func() time.Time { return g.now }, print: newRecordPrinter(&g.out, true)}
+	g.f = &follower{reader: r, query: q, now: func() time.Time { return g.now }, print: newRecordPrinter(&g.out, wholeRecord)}
 	if err := g.f.begin(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -256,7 +256,7 @@ func TestAuditFollowEndsWhenInterrupted(t *testing.T) {
 	tick, done := make(chan time.Time), make(chan error)
 	var out bytes.Buffer
 	go func() {
-		done <- followRecords(ctx, r, store.Query{Since: storetest.Record(0).Time}, func() time.Time { return auditNow }, tick, newRecordPrinter(&out, true))
+		done <- followRecords(ctx, r, store.Query{Since: storetest.Record(0).Time}, func() time.Time { return auditNow }, tick, newRecordPrinter(&out, wholeRecord))
 	}()
 	tick <- auditNow // taken after the first look
 	appendRecords(t, s, deniedRecord(2))
