@@ -61,6 +61,27 @@ rules:
     aws:
       roles: ["arn:aws-cn:iam::222222222222:role/bare"]
       session_name: bare-session
+  - name: assumed
+    issuer: github
+    match: {environment: assumed}
+    aws:
+      roles: ["arn:aws:iam::111111111111:role/ci/deploy"]
+      via: assume-role
+      external_id: stint-prod
+      duration: 30m
+      session_name: "{repository_name}-{run_id}"
+      tags: {repository: repository, env: environment}
+      transitive: [repository]
+      source_identity: actor_id
+pools:
+  - id: eu-central-1:0b5f7a1e-3c1d-4c52-9f0e-1a2b3c4d5e6f
+    account: "111111111111"
+    classic: true
+    default_role: arn:aws:iam::111111111111:role/ci/deploy
+    providers:
+      - provider: token.actions.githubusercontent.com
+        tags: {repository: repository}
+        transitive: [repository]
 `
 
 // memory is a store of records and signing keys that can be made to fail.
@@ -114,6 +135,15 @@ func (c *clock) add(d time.Duration) { c.mu.Lock(); defer c.mu.Unlock(); c.t = c
 // rule that matches it, a record.
 func recorded(t testing.TB, environment string, want rules.Request) audit.Recorded {
 	t.Helper()
+	return decided(t, environment, func(set *rules.Set, claims identity.Claims) rules.Decision {
+		want.Time = start
+		return set.Decide(claims, want)
+	})
+}
+
+// decided is recorded with another way to decide.
+func decided(t testing.TB, environment string, decide func(*rules.Set, identity.Claims) rules.Decision) audit.Recorded {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(t, err)
 	point, err := key.PublicKey.Bytes()
@@ -142,8 +172,7 @@ func recorded(t testing.TB, environment string, want rules.Request) audit.Record
 	must(t, err)
 	claims, err := v.Verify(t.Context(), raw)
 	must(t, err)
-	want.Time = start
-	decision := compiled.Decide(claims, want)
+	decision := decide(compiled, claims)
 	if !decision.Allowed() {
 		t.Fatalf("expected a grant, found %s", decision.Detail)
 	}
