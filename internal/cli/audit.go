@@ -75,7 +75,7 @@ more than --limit, the newest of them are listed; --limit 0 lists all.
 			if err != nil {
 				return err
 			}
-			r, err := f.open(c.Context())
+			r, err := f.open(c.Context(), e)
 			if err != nil {
 				return err
 			}
@@ -111,7 +111,7 @@ or with --since.
 			if err != nil {
 				return err
 			}
-			r, err := f.open(c.Context())
+			r, err := f.open(c.Context(), e)
 			if c.Context().Err() != nil {
 				return nil // interrupted before it began
 			}
@@ -135,7 +135,7 @@ or with --since.
 func (f *auditFlags) register(c *cobra.Command) {
 	fs := c.Flags()
 	fs.StringVarP(&f.config, "config", "c", defaultConfig, "the configuration `file` that names the store")
-	fs.StringVar(&f.store, "store", "", "read the store with this `url`, such as sqlite:stint.db, whatever the configuration says")
+	fs.StringVar(&f.store, "store", "", "read the store with this `url`, such as sqlite:stint.db (default $STINT_STORE, else the configuration's)")
 	fs.StringVar(&f.since, "since", "", "from this `time` on: RFC 3339, or how long ago, such as 2h or 7d")
 	fs.StringVar(&f.until, "until", "", "before this `time`: RFC 3339, or how long ago")
 	fs.StringVar(&f.repository, "repository", "", "of this repository, a `pattern` in which * stands for any characters")
@@ -168,8 +168,8 @@ func (f *auditFlags) query(now time.Time) (store.Query, error) {
 }
 
 // open opens the store for reading.
-func (f *auditFlags) open(ctx context.Context) (store.Reader, error) {
-	url := f.store
+func (f *auditFlags) open(ctx context.Context, e *Env) (store.Reader, error) {
+	url := first(f.store, e.Getenv("STINT_STORE"))
 	if url == "" {
 		cfg, err := loadConfig(f.config)
 		if err != nil {

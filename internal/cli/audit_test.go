@@ -51,7 +51,7 @@ func deniedRecord(n int) *audit.Record {
 // runAudit runs one audit command and returns the exit code and what it wrote.
 func runAudit(ctx context.Context, args ...string) (code int, stdout, stderr string) {
 	var out, errOut bytes.Buffer
-	e := &Env{Stdout: &out, Stderr: &errOut, Now: func() time.Time { return auditNow }}
+	e := &Env{Getenv: func(string) string { return "" }, Stdout: &out, Stderr: &errOut, Now: func() time.Time { return auditNow }}
 	c := newAuditCommand(e)
 	c.SilenceErrors, c.SilenceUsage = true, true
 	c.SetArgs(args)

@@ -28,7 +28,7 @@ An identity grants nothing by itself.
   stint identities --pool eu-central-1:0b5f7a1e-3c1d-4c52-9f0e-1a2b3c4d5e6f --subject 'repo:octo-org/*'`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			r, err := f.open(c.Context())
+			r, err := f.open(c.Context(), e)
 			if err != nil {
 				return err
 			}
@@ -61,7 +61,7 @@ An identity grants nothing by itself.
 	}
 	fl := c.Flags()
 	fl.StringVarP(&f.config, "config", "c", defaultConfig, "the configuration `file` that names the store")
-	fl.StringVar(&f.store, "store", "", "read the store with this `url`, such as sqlite:stint.db, whatever the configuration says")
+	fl.StringVar(&f.store, "store", "", "read the store with this `url`, such as sqlite:stint.db (default $STINT_STORE, else the configuration's)")
 	fl.StringVar(&q.Pool, "pool", "", "only those of this identity pool's `id`")
 	fl.StringVar(&q.Subject, "subject", "", "only those of subjects that match this `pattern`; * stands for any text")
 	fl.IntVarP(&q.Limit, "limit", "n", 0, "at most so `many`; 0: all")

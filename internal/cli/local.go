@@ -231,6 +231,8 @@ func (l *local) env(job *github.RunningJob) ([]string, error) {
 		"AWS_REGION="+l.region,
 		"AWS_DEFAULT_REGION="+l.region,
 		"AWS_ENDPOINT_URL_STS="+l.stsURL,
+		"AWS_ENDPOINT_URL_COGNITO_IDENTITY="+l.brokerURL+"/aws/cognito-identity",
+		"STINT_STORE="+l.broker.cfg.Store,
 		// A job has no AWS configuration of its own, and a test on a laptop
 		// must never reach a real account with its owner's credentials.
 		"AWS_CONFIG_FILE="+filepath.Join(runner, "aws-config"),
