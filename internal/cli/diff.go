@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -276,6 +277,18 @@ func changeLines(c policytest.Change) []string {
 		lines = append(lines, "was given by the rule "+c.OldRule)
 	case c.OldRule != c.NewRule && c.OldRule != "" && c.NewRule != "":
 		lines = append(lines, fmt.Sprintf("by the rule %s instead of %s", c.NewRule, c.OldRule))
+	}
+	if c.Pool != "" {
+		lines = append(lines, "asking the identity pool "+c.Pool)
+	}
+	if c.Audience != "" {
+		lines = append(lines, "asking for the audience "+c.Audience)
+	}
+	if c.Basic {
+		lines = append(lines, "a token of the basic flow")
+	}
+	if c.DurationSeconds != 0 {
+		lines = append(lines, "asking for "+(time.Duration(c.DurationSeconds)*time.Second).String())
 	}
 	lines = append(lines, c.Details...)
 	if n := len(c.Why); n > 0 {

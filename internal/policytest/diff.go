@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stint-dev/stint/iam"
+	"github.com/stint-dev/stint/internal/config"
 	"github.com/stint-dev/stint/internal/explain"
 	"github.com/stint-dev/stint/internal/inventory"
 	"github.com/stint-dev/stint/internal/rules"
@@ -18,8 +19,8 @@ import (
 type Known struct {
 	Name   string // of a test file's job, or what a record says of it
 	Claims map[string]any
-	Roles  []string // asked for, beside those that the rules name
-	Count  int      // in how many records it stands; 0 for a test file's job
+	Asks   []Ask // beside what the rules name
+	Count  int   // in how many records it stands; 0 for a test file's job
 }
 
 // Kind is what becomes of a job's access.
@@ -40,6 +41,13 @@ type Change struct {
 	Records int    `json:"records,omitempty"` // of the audit log in which the job stands
 	Subject string `json:"subject"`           // of the job's token
 	Role    string `json:"role"`
+	// Pool, Audience and DurationSeconds are asked for, where that is not what
+	// the rules give by default. Basic is a pool's basic flow, which gives a
+	// token and no role.
+	Pool            string `json:"identity_pool,omitempty"`
+	Basic           bool   `json:"basic,omitempty"`
+	Audience        string `json:"audience,omitempty"`
+	DurationSeconds int64  `json:"duration_seconds,omitempty"`
 	// OldRule and NewRule are the rules that give it, with configurations.
 	OldRule string `json:"old_rule,omitempty"`
 	NewRule string `json:"new_rule,omitempty"`
@@ -85,66 +93,126 @@ func Diff(before, after *Side, jobs []Known, now time.Time) Difference {
 	return d
 }
 
-// access is what a side gives to a job for a role.
+// access is what a side gives to a job.
 type access struct {
-	allowed bool
-	unknown string
+	allowed bool   // by the rules, and by the trust policy unless unknown says otherwise
+	unknown string // why the trust policy's verdict is not known; the rules allow it then
 	rule    string
 	session *Session
+	role    inventory.Role // whose trust policy it is, where that is known
 }
 
 func (d *Difference) rules(before, after *Side, job Known, now time.Time) {
-	roles := slices.Clone(job.Roles)
-	for _, s := range []*Side{before, after} {
-		if claims, ok := explain.Accepted(s.Config, withAudience(job.Claims, s.audience(job.Claims))); ok {
-			for _, role := range s.Rules.Roles(claims) {
-				if !slices.Contains(roles, role) {
-					roles = append(roles, role)
-				}
-			}
-		}
+	// A job without an audience asks for that of the old side: what the new
+	// one makes of such a token is the question.
+	audience := after.audience(job.Claims)
+	if before.trusts(job.Claims) {
+		audience = before.audience(job.Claims)
 	}
-	for _, role := range roles {
-		req := rules.Request{Role: role, Time: now}
-		was, is := before.access(job.Claims, req), after.access(job.Claims, req)
-		d.compare(job, role, was, is, func() []Leg { return after.decide(job.Claims, req).Legs })
-	}
-	req := rules.Request{Time: now}
-	was, is := before.access(job.Claims, req), after.access(job.Claims, req)
-	if was.allowed && is.allowed && was.session.Role != is.session.Role {
-		d.add(job, Change{Kind: Changes, Role: was.session.Role, OldRule: was.rule, NewRule: is.rule,
-			Details: []string{"a job that names no role gets " + is.session.Role + " instead"}})
+	job.Claims = withAudience(job.Claims, audience)
+	for _, ask := range asks(before, after, job) {
+		was, is := before.access(job.Claims, ask, now), after.access(job.Claims, ask, now)
+		same := func() bool { return sameSource(before, after, was.role, is.role) }
+		d.compare(job, ask, was, is, same, func() []Leg { return after.decide(job.Claims, ask, now).Legs })
 	}
 }
 
+// asks are everything that a job could ask one of the sides for: each role that
+// the rules of a side name with each audience and duration that the job was
+// seen to ask for; and each pool.
+func asks(before, after *Side, job Known) []Ask {
+	forms := []Ask{{}}
+	var roles []string
+	for _, a := range job.Asks {
+		if a.Role != "" && !slices.Contains(roles, a.Role) {
+			roles = append(roles, a.Role)
+		}
+		if form := (Ask{Audience: a.Audience, Duration: a.Duration}); a.Pool == "" && !slices.Contains(forms, form) {
+			forms = append(forms, form)
+		}
+	}
+	var pools []Ask
+	for _, s := range []*Side{before, after} {
+		claims, ok := explain.Accepted(s.Config, job.Claims)
+		if !ok {
+			continue
+		}
+		for _, role := range s.Rules.Roles(claims) {
+			if !slices.Contains(roles, role) {
+				roles = append(roles, role)
+			}
+		}
+		for _, p := range s.Rules.Pools() {
+			v, ok := p.ByIssuer(claims.Issuer())
+			if !ok {
+				continue
+			}
+			for _, role := range v.Roles(claims) {
+				pools = append(pools, Ask{Pool: p.ID, Role: role})
+			}
+			pools = append(pools, Ask{Pool: p.ID}, Ask{Pool: p.ID, Basic: true})
+		}
+	}
+	var all []Ask
+	add := func(a Ask) {
+		if !slices.Contains(all, a) {
+			all = append(all, a)
+		}
+	}
+	for _, form := range forms {
+		for _, role := range append(roles, "") { // without a role last: see compare
+			form.Role = role
+			add(form)
+		}
+	}
+	slices.SortStableFunc(pools, func(a, b Ask) int { return cmp.Or(cmp.Compare(a.Pool, b.Pool), cmp.Compare(b.Role, a.Role)) })
+	for _, a := range pools {
+		add(a)
+	}
+	return all
+}
+
+// trusts reports whether the issuer of a token is configured.
+func (s *Side) trusts(claims map[string]any) bool {
+	return slices.ContainsFunc(s.Config.Issuers, func(i config.Issuer) bool { return i.URL == claims["iss"] })
+}
+
 // access is what decide decides, without an explanation.
-func (s *Side) access(payload map[string]any, req rules.Request) access {
-	claims, ok := explain.Accepted(s.Config, withAudience(payload, s.audience(payload)))
+func (s *Side) access(payload map[string]any, ask Ask, now time.Time) access {
+	claims, ok := explain.Accepted(s.Config, payload)
 	if !ok {
 		return access{}
 	}
-	decision := s.Rules.Decide(claims, req)
+	var decision rules.Decision
+	if ask.Pool == "" {
+		decision = s.Rules.Decide(claims, ask.request(now))
+	} else if p, ok := s.Rules.Pool(ask.Pool); ok && (p.Classic || !ask.Basic) {
+		if v, ok := p.ByIssuer(claims.Issuer()); ok && !(ask.Basic && v.Mapped) {
+			decision = v.Decide(claims, ask.request(now), ask.Basic)
+		}
+	}
 	g, granted := decision.Grant()
 	if !granted {
 		return access{}
 	}
 	a := access{allowed: true, rule: decision.Rule, session: sessionOf(g)}
-	role, known, unclear := s.role(g.Role())
-	if unclear != "" {
-		return access{unknown: unclear}
-	}
-	if !known {
+	if trustUnseen(g) {
 		return a
 	}
+	role, known, unclear := s.role(g.Role())
+	if a.unknown = unclear; !known || unclear != "" {
+		return a
+	}
+	a.role = role
 	if role.MaxSession > 0 && g.Session().Duration > role.MaxSession {
 		return access{}
 	}
 	role = inAccount(role, g.Role(), s.Providers)
-	call, unknown, refused := webIdentity(role, explain.StintToken(s.Config.Issuer, g), iam.WebIdentityCall{RoleARN: g.Role(), RoleSessionName: g.Session().Name, Time: req.Time})
-	if unknown != "" || refused != "" {
-		return access{unknown: unknown}
+	call, unknown, refused := webIdentity(role, s.Providers, explain.StintToken(s.Config.Issuer, g), iam.WebIdentityCall{RoleARN: g.Role(), RoleSessionName: g.Session().Name, Time: now})
+	if a.unknown = unknown; unknown != "" {
+		return a
 	}
-	if a.allowed = iam.EvaluateWebIdentity(role.Trust.Full, call).Allowed; !a.allowed {
+	if refused != "" || !iam.EvaluateWebIdentity(role.Trust.Full, call).Allowed {
 		return access{}
 	}
 	return a
@@ -160,30 +228,28 @@ func (d *Difference) trust(before, after *Side, job Known, now time.Time) {
 	}
 	slices.Sort(keys)
 	for _, key := range keys {
-		if a, b := old[key].Trust, renewed[key].Trust; a != nil && b != nil && a.Full == nil && b.Full == nil && a.Node.String() == b.Node.String() {
-			continue // whatever is not known of it is the same on both sides
-		}
-		was, is := trustAccess(old, key, job.Claims, now), trustAccess(renewed, key, job.Claims, now)
-		d.compare(job, key, was, is, func() []Leg {
+		was, is := before.trustAccess(old, key, job.Claims, now), after.trustAccess(renewed, key, job.Claims, now)
+		same := func() bool { return sameSource(before, after, old[key], renewed[key]) }
+		d.compare(job, Ask{Role: key}, was, is, same, func() []Leg {
 			role, there := renewed[key]
 			if !there {
 				return nil
 			}
 			out := Outcome{}
-			out.trust(role, key, withAudience(job.Claims, "sts.amazonaws.com"), iam.WebIdentityCall{RoleSessionName: "stint-diff", Time: now})
+			out.trust(role, key, after.Providers, withAudience(job.Claims, "sts.amazonaws.com"), iam.WebIdentityCall{RoleSessionName: "stint-diff", Time: now})
 			return out.Legs
 		})
 	}
 }
 
-func trustAccess(roles map[string]inventory.Role, key string, claims map[string]any, now time.Time) access {
+func (s *Side) trustAccess(roles map[string]inventory.Role, key string, claims map[string]any, now time.Time) access {
 	role, there := roles[key]
 	if !there {
 		return access{}
 	}
-	call, unknown, refused := webIdentity(role, withAudience(claims, "sts.amazonaws.com"), iam.WebIdentityCall{RoleSessionName: "stint-diff", Time: now})
+	call, unknown, refused := webIdentity(role, s.Providers, withAudience(claims, "sts.amazonaws.com"), iam.WebIdentityCall{RoleSessionName: "stint-diff", Time: now})
 	if unknown != "" || refused != "" {
-		return access{unknown: unknown}
+		return access{unknown: unknown, allowed: unknown != ""}
 	}
 	return access{allowed: iam.EvaluateWebIdentity(role.Trust.Full, call).Allowed}
 }
@@ -206,8 +272,7 @@ func (s *Side) byKey() map[string]inventory.Role {
 	for i, r := range s.Roles {
 		key := names[i]
 		if key == "" || times[key] > 1 {
-			file := strings.TrimPrefix(strings.TrimPrefix(r.Position.File, s.Name), "/")
-			key = strings.TrimSpace(cmp.Or(file, "the file") + " " + cmp.Or(r.Address, names[i]))
+			key = strings.TrimSpace(cmp.Or(s.below(r.Position.File), "the file") + " " + cmp.Or(r.Address, names[i]))
 		}
 		for n := 2; ; n++ {
 			if _, taken := out[key]; !taken {
@@ -220,12 +285,28 @@ func (s *Side) byKey() map[string]inventory.Role {
 	return out
 }
 
-func (d *Difference) compare(job Known, role string, was, is access, why func() []Leg) {
-	c := Change{Role: role, OldRule: was.rule, NewRule: is.rule}
+// compare notes what differs for one job that asks for one thing. same says
+// whether what is not known of the role is made of the same text on both sides.
+func (d *Difference) compare(job Known, ask Ask, was, is access, same func() bool, why func() []Leg) {
+	c := Change{Role: ask.Role, Pool: ask.Pool, Basic: ask.Basic, Audience: ask.Audience, DurationSeconds: int64(ask.Duration / time.Second),
+		OldRule: was.rule, NewRule: is.rule}
+	if ask.Role == "" {
+		c.Role = roleOf(was, is)
+		if d.told(job, c) {
+			return
+		}
+	}
 	switch {
-	case was.unknown != "" || is.unknown != "":
-		// What is not known of a role is the same for every job.
-		if slices.ContainsFunc(d.Changes, func(c Change) bool { return c.Kind == Unsure && c.Role == role }) {
+	case !was.allowed && !is.allowed:
+		return
+	case was.unknown != "" && is.unknown != "" && same():
+		// What is not known lets in the same jobs on both sides, or none: the
+		// rules tell what differs.
+		d.settle(job, c, ask, was, is, was.unknown)
+		return
+	case was.unknown != "" && is.unknown != "", (was.unknown != "" || is.unknown != "") && was.allowed && is.allowed, was.unknown+is.unknown != "" && was.session == nil && is.session == nil:
+		// It is the same for every job.
+		if slices.ContainsFunc(d.Changes, func(other Change) bool { return other.Kind == Unsure && other.Role == c.Role }) {
 			return
 		}
 		c.Kind, job = Unsure, Known{Name: "every job"}
@@ -234,21 +315,65 @@ func (d *Difference) compare(job Known, role string, was, is access, why func() 
 				c.Details = append(c.Details, side.name+": "+side.unknown)
 			}
 		}
-	case !was.allowed && !is.allowed:
+		d.add(job, c)
 		return
 	case !was.allowed:
 		c.Kind = Gains
 	case !is.allowed:
 		c.Kind, c.Why = Loses, why()
 	default:
-		c.Details = differences(was.session, is.session)
-		if len(c.Details) == 0 {
-			d.Same++
-			return
-		}
-		c.Kind = Changes
+		d.settle(job, c, ask, was, is, "")
+		return
+	}
+	if unknown := was.unknown + is.unknown; unknown != "" {
+		c.Details = append(c.Details, "if the trust policy lets it in, which is not known: "+unknown)
 	}
 	d.add(job, c)
+}
+
+// settle compares the sessions of two sides that both allow it.
+func (d *Difference) settle(job Known, c Change, ask Ask, was, is access, unknown string) {
+	switch {
+	case was.allowed && !is.allowed:
+		c.Kind = Loses
+	case !was.allowed && is.allowed:
+		c.Kind = Gains
+	default:
+		c.Kind = Changes
+		c.Details = differences(was.session, is.session)
+		if len(c.Details) == 0 {
+			if ask.Role != "" || ask.Basic { // one that names no role is counted with its role
+				d.Same++
+			}
+			return
+		}
+		if ask.Role == "" && !ask.Basic && was.session.Role != is.session.Role {
+			c.Details = []string{"a job that names no role gets " + is.session.Role + " instead"}
+		}
+	}
+	if unknown != "" {
+		c.Details = append(c.Details, "if the trust policy lets it in, which is not known: "+unknown)
+	}
+	d.add(job, c)
+}
+
+// roleOf is the role that a request without one is about.
+func roleOf(was, is access) string {
+	for _, a := range []access{was, is} {
+		if a.session != nil && a.session.Role != "" {
+			return a.session.Role
+		}
+	}
+	return ""
+}
+
+// told reports whether a change of the same access is noted already, for a
+// request that names the role.
+func (d *Difference) told(job Known, c Change) bool {
+	return !c.Basic && slices.ContainsFunc(d.Changes, func(o Change) bool {
+		subject, _ := job.Claims["sub"].(string)
+		return o.Job == job.Name && o.Subject == subject && o.Role == c.Role && o.Pool == c.Pool && o.Audience == c.Audience && o.DurationSeconds == c.DurationSeconds && o.Kind != Unsure
+	})
 }
 
 func (d *Difference) add(job Known, c Change) {
@@ -268,6 +393,10 @@ func differences(was, is *Session) []string {
 			out = append(out, fmt.Sprintf("%s: %s -> %s", what, shown(before), shown(after)))
 		}
 	}
+	differ("role", was.Role, is.Role)
+	differ("roles that the token may buy", anyOf(was.Roles), anyOf(is.Roles))
+	differ("bought by", cmp.Or(was.Via, "web identity"), cmp.Or(is.Via, "web identity"))
+	differ("external id", was.ExternalID, is.ExternalID)
 	differ("subject", was.Subject, is.Subject)
 	differ("audience", was.Audience, is.Audience)
 	differ("session name", was.Name, is.Name)
@@ -288,6 +417,8 @@ func differences(was, is *Session) []string {
 		}
 	}
 	differ("transitive tags", transitive(was), transitive(is))
+	differ("tags for role chaining", strings.Join(was.Chain, ", "), strings.Join(is.Chain, ", "))
+	differ("dropped tags", strings.Join(was.Dropped, ", "), strings.Join(is.Dropped, ", "))
 	return out
 }
 
@@ -295,4 +426,9 @@ func seconds(s *Session) string { return (time.Duration(s.DurationSeconds) * tim
 
 func transitive(s *Session) string {
 	return strings.Join(slices.Sorted(slices.Values(s.Transitive)), ", ")
+}
+
+// anyOf are the roles that a token of a basic flow may buy.
+func anyOf(roles []string) string {
+	return strings.Join(roles, ", ")
 }

@@ -44,6 +44,8 @@ type Test struct {
 	Name     string
 	Position source.Position
 	Jobs     []string
+	Pool     string // an identity pool, by its id or name, instead of the rules
+	Basic    bool   // with Pool: its basic (classic) flow
 	Role     string // the role asked for
 	Audience string // with Policy the audience of the job's token, else that wanted in the stint token
 	Duration time.Duration

@@ -138,6 +138,9 @@ func (j Job) claims(at func(string) string) (map[string]any, error) {
 		if claims, err = strictjson.Object(data); err != nil {
 			return nil, fmt.Errorf("reading %s: expected a token's payload: %w", j.ClaimsFile, err)
 		}
+		if _, wrapped := claims["claims"].(map[string]any); wrapped && claims["iss"] == nil {
+			return nil, fmt.Errorf("reading %s: expected a token's payload, found an object that holds one in claims: take that out, as with jq .claims", j.ClaimsFile)
+		}
 	case j.TokenFile != "":
 		data, err := config.ReadFile(at(j.TokenFile), maxCapture)
 		if err != nil {
@@ -158,6 +161,11 @@ func (j Job) claims(at func(string) string) (map[string]any, error) {
 			claims[name] = v
 		}
 	}
+	// A job that nobody signed is denied by everything: such a test would pass
+	// for want of looking.
+	if iss, _ := claims["iss"].(string); iss == "" {
+		return nil, errors.New("expected claims with the issuer in iss, found none")
+	}
 	return claims, nil
 }
 
@@ -165,14 +173,14 @@ func (j Job) claims(at func(string) string) (map[string]any, error) {
 func (f *File) Known(folder string) ([]Known, error) {
 	var out []Known
 	var errs []error
-	asked := map[string][]string{}
+	asked := map[string][]Ask{}
 	for _, t := range f.Tests {
-		if t.Role == "" {
+		if t.Policy != "" {
 			continue
 		}
 		for _, name := range t.Jobs {
-			if !slices.Contains(asked[name], t.Role) {
-				asked[name] = append(asked[name], t.Role)
+			if ask := (Ask{t.Pool, t.Basic, t.Role, t.Audience, t.Duration}); !slices.Contains(asked[name], ask) {
+				asked[name] = append(asked[name], ask)
 			}
 		}
 	}
@@ -187,7 +195,7 @@ func (f *File) Known(folder string) ([]Known, error) {
 			errs = append(errs, &source.Error{Position: j.Position, Message: fmt.Sprintf("job %s: %s", j.Name, err), Err: err})
 			continue
 		}
-		out = append(out, Known{Name: j.Name, Claims: claims, Roles: asked[j.Name]})
+		out = append(out, Known{Name: j.Name, Claims: claims, Asks: asked[j.Name]})
 	}
 	return out, errors.Join(errs...)
 }

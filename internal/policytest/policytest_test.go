@@ -343,7 +343,7 @@ func TestLog(t *testing.T) {
 		}
 	}
 	jobs := log.Jobs()
-	if len(jobs) != 2 || jobs[0].Count != 3 || jobs[1].Count != 1 || !slices.Equal(jobs[0].Roles, []string{"a", "b"}) ||
+	if len(jobs) != 2 || jobs[0].Count != 3 || jobs[1].Count != 1 || !slices.Equal(jobs[0].Asks, []policytest.Ask{{Role: "a"}, {Role: "b"}}) ||
 		jobs[0].Name != "octo-org/octo-repo refs/heads/main push" || jobs[0].Claims["run_id"] != "3" || log.Without != 1 {
 		t.Errorf("found %+v, %d without claims", jobs, log.Without)
 	}

@@ -1,10 +1,13 @@
 package policytest
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/stint-dev/stint/internal/emulator/github"
@@ -108,6 +111,8 @@ func githubJob(j github.Job) maker {
 				return nil, fmt.Errorf("expected %s to be ids or names, found %.64q", subjectForm, v)
 			case claim == "iss" && v != "":
 				issuer = v
+			case claim == "repository_owner" && v != "" && with["repository"] == "":
+				j.Repository = v + "/octo-repo"
 			case claim == "environment" && v == "":
 				j.Environment = ""
 			case claim == "ref_protected" && v != "":
@@ -148,10 +153,10 @@ func gitlabJob(refType, ref, pipelineSource string) maker {
 		}
 		namespace := path[:max(strings.LastIndexByte(path, '/'), 0)]
 		c := claimsWith(map[string]string{
-			"iss": "https://gitlab.com", "namespace_id": "65", "namespace_path": namespace,
-			"project_id": "74", "project_path": path, "project_visibility": "private",
+			"iss": "https://gitlab.com", "namespace_id": idOf("octo-org", namespace, "65"), "namespace_path": namespace,
+			"project_id": idOf("octo-org/octo-repo", path, "74"), "project_path": path, "project_visibility": "private",
 			"user_id": "12", "user_login": "octocat", "pipeline_id": "1", "pipeline_source": pipelineSource, "job_id": "2",
-			"ref": ref, "ref_type": refType, "ref_protected": "true", "runner_environment": "gitlab-hosted",
+			"ref": ref, "ref_type": refType, "ref_protected": fmt.Sprint(ref != "feature" && (with["ref"] == "" || with["ref"] == ref)), "runner_environment": "gitlab-hosted",
 			"sha": strings.Repeat("0", 40),
 		}, with)
 		if _, own := with["ref_path"]; !own {
@@ -168,10 +173,28 @@ func gitlabJob(refType, ref, pipelineSource string) maker {
 	}
 }
 
+// idOf is the id of a preset's owner or repository, or where it has another
+// name, one made of that: whoever has another name is somebody else.
+func idOf(own, name, id string) string {
+	if name == own {
+		return id
+	}
+	sum := sha256.Sum256([]byte(name))
+	return strconv.FormatUint(uint64(binary.BigEndian.Uint32(sum[:])), 10)
+}
+
+func uuidOf(own, name, id string) string {
+	if name == "" || name == own {
+		return id
+	}
+	x := fmt.Sprintf("%x", sha256.Sum256([]byte(name)))
+	return x[:8] + "-" + x[8:12] + "-8" + x[13:16] + "-8" + x[17:20] + "-" + x[20:32]
+}
+
 func buildkiteJob(with map[string]string) (map[string]any, error) {
 	c := claimsWith(map[string]string{
-		"iss": "https://agent.buildkite.com", "organization_slug": "octo-org", "organization_id": "0184990a-477b-4fa8-9968-496074483cee",
-		"pipeline_slug": "octo-repo", "pipeline_id": "0184990a-4782-42b5-afc1-16715b10b8ff", "build_number": "1", "build_branch": "main",
+		"iss": "https://agent.buildkite.com", "organization_slug": "octo-org", "organization_id": uuidOf("octo-org", with["organization_slug"], "0184990a-477b-4fa8-9968-496074483cee"),
+		"pipeline_slug": "octo-repo", "pipeline_id": uuidOf("octo-repo", with["pipeline_slug"], "0184990a-4782-42b5-afc1-16715b10b8ff"), "build_number": "1", "build_branch": "main",
 		"build_commit": strings.Repeat("0", 40), "step_key": "deploy", "job_id": "0184990a-477b-4fa8-9968-496074483cef", "agent_id": "0184990a-4782-42b5-afc1-16715b10b8f0",
 	}, with)
 	if _, own := with["sub"]; !own {

@@ -162,13 +162,24 @@ func (r *reader) tests(n *source.Node) {
 		path := fmt.Sprintf("tests[%d]", i)
 		expected := false
 		r.fields(item, path, map[string]func(*source.Node){
-			"name":         r.text(path+".name", &t.Name),
-			"job":          r.texts(path+".job", &t.Jobs),
-			"role":         r.text(path+".role", &t.Role),
-			"audience":     r.text(path+".audience", &t.Audience),
-			"duration":     r.duration(path+".duration", func(d time.Duration) { t.Duration = d }),
-			"time":         r.time(path+".time", &t.Time),
-			"policy":       r.text(path+".policy", &t.Policy),
+			"name":  r.text(path+".name", &t.Name),
+			"job":   r.texts(path+".job", &t.Jobs),
+			"pool":  r.text(path+".pool", &t.Pool),
+			"basic": func(n *source.Node) { t.Basic = r.boolean(n, path+".basic") },
+			"role": func(n *source.Node) {
+				r.text(path+".role", &t.Role)(n)
+				if !strings.HasPrefix(t.Role, "arn:") || !strings.Contains(t.Role, ":role/") {
+					r.fail(n.Position, "%s.role: expected the ARN of a role, found %.64q", path, t.Role)
+				}
+			},
+			"audience": r.text(path+".audience", &t.Audience),
+			"duration": r.duration(path+".duration", func(d time.Duration) { t.Duration = d }),
+			"time":     r.time(path+".time", &t.Time),
+			"policy": func(n *source.Node) {
+				if r.text(path+".policy", &t.Policy)(n); t.Policy == "" {
+					r.fail(n.Position, "%s.policy: expected the file of a trust policy, found nothing", path)
+				}
+			},
 			"provider":     r.text(path+".provider", &t.Provider),
 			"session_name": r.text(path+".session_name", &t.SessionName),
 			"expect": func(n *source.Node) {
@@ -206,6 +217,12 @@ func (r *reader) checkTest(t *Test, path string) {
 	switch {
 	case t.Policy != "" && (granted || e.Rule != nil || e.Reason != "" || e.By == ByRules):
 		r.fail(t.Position, "%s: with policy there is no broker: expected only decision and cause in expect", path)
+	case t.Policy != "" && t.Pool != "":
+		r.fail(t.Position, "%s: expected policy or pool, found both", path)
+	case t.Basic && t.Pool == "":
+		r.fail(t.Position, "%s: basic goes with pool only", path)
+	case t.Basic && t.Role != "":
+		r.fail(t.Position, "%s: in the basic flow no role is asked for", path)
 	case t.Policy == "" && (t.Provider != "" || t.SessionName != ""):
 		r.fail(t.Position, "%s: provider and session_name go with policy only: the rules make them", path)
 	case t.Policy != "" && t.Duration != 0:
@@ -223,7 +240,7 @@ func (r *reader) expect(n *source.Node, path string, e *Expect) {
 	word := func(path string, to *string, words ...string) func(*source.Node) {
 		return func(n *source.Node) {
 			r.text(path, to)(n)
-			if *to != "" && !slices.Contains(words, *to) {
+			if !slices.Contains(words, *to) {
 				r.fail(n.Position, "%s: expected %s, found %.64q", path, strings.Join(words, ", "), *to)
 			}
 		}
@@ -274,7 +291,7 @@ func (r *reader) expect(n *source.Node, path string, e *Expect) {
 
 func reasons() []string {
 	var out []string
-	for _, reason := range []rules.Reason{rules.NoRuleMatched, rules.DenyRule, rules.RoleNotListed, rules.AudienceRefused, rules.SessionInvalid, rules.SessionTooLarge} {
+	for _, reason := range []rules.Reason{rules.NoRuleMatched, rules.DenyRule, rules.RoleNotListed, rules.AudienceRefused, rules.SessionInvalid, rules.SessionTooLarge, rules.NotByToken} {
 		out = append(out, string(reason))
 	}
 	return out
@@ -328,6 +345,14 @@ func (r *reader) texts(path string, to *[]string) func(*source.Node) {
 			*to = append(*to, s)
 		}
 	}
+}
+
+func (r *reader) boolean(n *source.Node, path string) bool {
+	text, _ := n.Text.Known()
+	if n.Kind != source.KindBool {
+		r.fail(n.Position, "%s: expected true or false, found %s", path, n.Kind)
+	}
+	return text == "true"
 }
 
 func (r *reader) duration(path string, set func(time.Duration)) func(*source.Node) {

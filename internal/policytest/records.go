@@ -1,11 +1,13 @@
 package policytest
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/stint-dev/stint/internal/audit"
 	"github.com/stint-dev/stint/internal/config"
@@ -77,8 +79,9 @@ func (l *Log) Add(r *audit.Record) error {
 	}
 	j.Count++
 	j.Claims = claims
-	if role := r.Asked.Role; role != "" && !slices.Contains(j.Roles, role) && len(j.Roles) < 100 {
-		j.Roles = append(j.Roles, role)
+	ask := Ask{Pool: r.Asked.Pool, Role: r.Asked.Role, Audience: r.Asked.Audience, Duration: time.Duration(r.Asked.Seconds) * time.Second}
+	if !slices.Contains(j.Asks, ask) && len(j.Asks) < 100 {
+		j.Asks = append(j.Asks, ask)
 	}
 	return nil
 }
@@ -134,7 +137,14 @@ func OpenSide(path string) (*Side, error) {
 	if len(inv.Problems) > 0 {
 		return nil, errors.Join(inv.Problems...)
 	}
-	s := &Side{Name: path, Roles: inv.Roles, Providers: inv.Providers}
+	s := &Side{Name: path, Roles: inv.Roles, Providers: inv.Providers, files: map[string][sha256.Size]byte{}}
+	for _, name := range inv.Files {
+		data, err := config.ReadFile(name, maxSource)
+		if err != nil {
+			return nil, fmt.Errorf("reading %s again: %w", name, err)
+		}
+		s.files[s.below(name)] = sha256.Sum256(data)
+	}
 	switch {
 	case len(inv.Configs) > 1:
 		return nil, fmt.Errorf("%s: expected one configuration of a broker, found %d", path, len(inv.Configs))
@@ -146,4 +156,35 @@ func OpenSide(path string) (*Side, error) {
 		return nil, fmt.Errorf("%s: expected a broker's configuration, roles or trust policies, found none", path)
 	}
 	return s, nil
+}
+
+// maxSource bounds a file that is read only to tell whether it changed.
+const maxSource = 64 << 20
+
+// below is a file's path as it is on both sides of a comparison.
+func (s *Side) below(file string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(file, s.Name), "/")
+}
+
+// sameSource reports whether a role is made of the same text on both sides.
+// A role of Terraform may be made of any file of its side.
+func sameSource(before, after *Side, was, is inventory.Role) bool {
+	a, b := before.below(was.Position.File), after.below(is.Position.File)
+	if !terraform(a) {
+		sum, read := before.files[a]
+		return a == b && read && sum == after.files[b]
+	}
+	same := func(one, other *Side) bool {
+		for name, sum := range one.files {
+			if terraform(name) && other.files[name] != sum {
+				return false
+			}
+		}
+		return true
+	}
+	return same(before, after) && same(after, before)
+}
+
+func terraform(name string) bool {
+	return strings.HasSuffix(name, ".tf") || strings.HasSuffix(name, ".tf.json") || strings.HasSuffix(name, ".tfvars") || strings.HasSuffix(name, ".tfvars.json")
 }

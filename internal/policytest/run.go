@@ -2,6 +2,7 @@ package policytest
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"slices"
@@ -25,6 +26,20 @@ type Side struct {
 	Roles  []inventory.Role
 	// Providers are the OIDC providers that the roles' files have.
 	Providers []inventory.Provider
+
+	files map[string][sha256.Size]byte // that were read, by their path below Name
+}
+
+// Ask is what a job asks a side for.
+type Ask struct {
+	Pool           string // an identity pool, by its id or name; empty: the rules
+	Basic          bool   // with Pool: its basic (classic) flow
+	Role, Audience string
+	Duration       time.Duration
+}
+
+func (a Ask) request(now time.Time) rules.Request {
+	return rules.Request{Role: a.Role, Audience: a.Audience, Duration: a.Duration, Time: now}
 }
 
 // nobodysAccount stands for the account of a role whose file does not say it.
@@ -83,6 +98,12 @@ type Session struct {
 	Transitive      []string          `json:"transitive_tags,omitempty"`
 	SourceIdentity  string            `json:"source_identity,omitempty"`
 	DurationSeconds int64             `json:"duration_seconds"`
+	Chain           []string          `json:"chain_tags,omitempty"`
+	Dropped         []string          `json:"dropped_tags,omitempty"`
+	Via             string            `json:"via,omitempty"` // assume-role; empty: a web identity
+	ExternalID      string            `json:"external_id,omitempty"`
+	Pool            string            `json:"identity_pool,omitempty"`
+	Roles           []string          `json:"roles,omitempty"` // that a token of a pool's basic flow may buy; none: any
 }
 
 // Leg is one decision on the way from a job's token to a session.
@@ -111,24 +132,24 @@ func (s *Suite) decide(t Test, claims map[string]any, now time.Time) Outcome {
 		now = t.Time
 	}
 	if t.Policy == "" {
-		return s.Side.decide(claims, rules.Request{Role: t.Role, Audience: t.Audience, Duration: t.Duration, Time: now})
+		return s.Side.decide(claims, Ask{t.Pool, t.Basic, t.Role, t.Audience, t.Duration}, now)
 	}
 	p := s.Policies[t.Policy]
 	role := inAccount(p.Role, "", p.Providers)
 	call := iam.WebIdentityCall{RoleSessionName: cmp.Or(t.SessionName, "stint-test"), Provider: t.Provider, Time: now}
-	call.Audience = t.Audience
 	out := Outcome{Decision: Deny}
-	out.trust(role, t.Policy, withAudience(claims, cmp.Or(t.Audience, "sts.amazonaws.com")), call)
+	// An audience that the token itself has is what AWS would see.
+	out.trust(role, t.Policy, p.Providers, withAudience(claims, cmp.Or(t.Audience, "sts.amazonaws.com")), call)
 	return out
 }
 
 // decide holds a job against the rules, and what they grant against the trust
 // policy of the role, where that is known.
-func (s *Side) decide(claims map[string]any, req rules.Request) Outcome {
+func (s *Side) decide(claims map[string]any, ask Ask, now time.Time) Outcome {
 	out := Outcome{Decision: Deny}
 	claims = withAudience(claims, s.audience(claims))
-	x, d := explain.Rules(s.Config, s.Rules, claims, req)
-	out.Legs = append(out.Legs, Leg{"rules of " + s.Config.File(), x})
+	x, d, title := s.explain(claims, ask, now)
+	out.Legs = append(out.Legs, Leg{title, x})
 	g, granted := d.Grant()
 	out.Rule = d.Rule
 	if !granted {
@@ -136,6 +157,10 @@ func (s *Side) decide(claims map[string]any, req rules.Request) Outcome {
 		return out
 	}
 	out.Session = sessionOf(g)
+	if trustUnseen(g) {
+		out.Decision, out.RulesOnly = Allow, true
+		return out
+	}
 	role, known, unclear := s.role(g.Role())
 	if unclear != "" {
 		out.Unknown, out.By = unclear, ByTrust
@@ -153,8 +178,31 @@ func (s *Side) decide(claims map[string]any, req rules.Request) Outcome {
 			return out
 		}
 	}
-	out.trust(role, g.Role(), explain.StintToken(s.Config.Issuer, g), iam.WebIdentityCall{RoleARN: g.Role(), RoleSessionName: g.Session().Name, Time: req.Time})
+	out.trust(role, g.Role(), s.Providers, explain.StintToken(s.Config.Issuer, g), iam.WebIdentityCall{RoleARN: g.Role(), RoleSessionName: g.Session().Name, Time: now})
 	return out
+}
+
+// explain decides by the rules, or by those of an identity pool.
+func (s *Side) explain(claims map[string]any, ask Ask, now time.Time) (explain.Explanation, rules.Decision, string) {
+	if ask.Pool == "" {
+		x, d := explain.Rules(s.Config, s.Rules, claims, ask.request(now))
+		return x, d, "rules of " + s.Config.File()
+	}
+	title := "identity pool " + ask.Pool + " of " + s.Config.File()
+	x, d, err := explain.Pool(s.Config, s.Rules, ask.Pool, ask.Basic, claims, ask.request(now))
+	if err != nil {
+		x = explain.Explanation{Decision: explain.Denied, Action: explain.ActionExchange, Kind: explain.NotOurs, Cause: err.Error(),
+			Closest: -1, Statements: []explain.Statement{}}
+	}
+	return x, d, title
+}
+
+// trustUnseen reports whether no trust policy is held against a grant: where
+// the broker assumes the role itself, with credentials that no file names, and
+// where the caller chooses the role.
+func trustUnseen(g rules.Grant) bool {
+	pool, _ := g.Pool()
+	return g.Via() == rules.AssumeRole || pool.Basic
 }
 
 // inAccount is a role as it is in its account: that of its ARN, of its file, or
@@ -169,8 +217,8 @@ func inAccount(role inventory.Role, arn string, providers []inventory.Provider) 
 }
 
 // trust holds a token against a role's trust policy.
-func (out *Outcome) trust(role inventory.Role, name string, claims map[string]any, call iam.WebIdentityCall) {
-	call, unknown, refused := webIdentity(role, claims, call)
+func (out *Outcome) trust(role inventory.Role, name string, providers []inventory.Provider, claims map[string]any, call iam.WebIdentityCall) {
+	call, unknown, refused := webIdentity(role, providers, claims, call)
 	switch {
 	case refused != "":
 		out.By, out.Cause = ByTrust, explain.Other
@@ -193,7 +241,7 @@ func (out *Outcome) trust(role inventory.Role, name string, claims map[string]an
 // webIdentity fills in a call with what a role and a token say. unknown says
 // what of the role would have to be known and is not, refused why AWS STS takes
 // no such token.
-func webIdentity(role inventory.Role, claims map[string]any, call iam.WebIdentityCall) (_ iam.WebIdentityCall, unknown, refused string) {
+func webIdentity(role inventory.Role, providers []inventory.Provider, claims map[string]any, call iam.WebIdentityCall) (_ iam.WebIdentityCall, unknown, refused string) {
 	switch {
 	case role.Trust == nil:
 		return call, "the role has no trust policy that is known", ""
@@ -210,16 +258,26 @@ func webIdentity(role inventory.Role, claims map[string]any, call iam.WebIdentit
 		call.RoleARN = arn
 	}
 	call.RoleTags = map[string]string{}
+	tagged := readsRoleTags(role.Trust)
 	for _, t := range role.Tags {
 		k, known := t.Key.Known()
 		v, also := t.Value.Known()
-		if !known || !also {
+		if known && also {
+			call.RoleTags[k] = v
+		} else if tagged {
 			return call, fmt.Sprintf("the role's tag %s is %s", t.Key, t.Value), ""
 		}
-		call.RoleTags[k] = v
+	}
+	if tagged && role.TagsOpen {
+		return call, "the trust policy tests the role's tags, and not all of them are known", ""
 	}
 	call.Claims = claims
 	call.Issuer, _ = claims["iss"].(string)
+	if ids, ok := registered(providers, call.Issuer); ok {
+		if aud := audienceOf(claims); !slices.Contains(ids, aud) {
+			return call, "", fmt.Sprintf("the audience %q is none of the provider's client ids: %s", aud, strings.Join(ids, ", "))
+		}
+	}
 	call.Tags, call.TransitiveTagKeys, call.SourceIdentity = carried.Tags, carried.Transitive, carried.SourceIdentity
 	call.RolesClaim = carried.Limited && (call.RoleARN == "" || slices.Contains(carried.Roles, call.RoleARN))
 	if call.Provider == "" {
@@ -231,13 +289,59 @@ func webIdentity(role inventory.Role, claims map[string]any, call iam.WebIdentit
 	return call, "", ""
 }
 
+// readsRoleTags reports whether a trust policy tests tags of the role itself.
+func readsRoleTags(p *inventory.Policy) bool {
+	return strings.Contains(strings.ToLower(p.Node.String()), "resourcetag/")
+}
+
+// registered are the client ids of the issuer's provider, where the files have
+// one provider of it and say all of them.
+func registered(providers []inventory.Provider, issuer string) (ids []string, known bool) {
+	for _, p := range providers {
+		url, ok := p.URL.Known()
+		if !ok || "https://"+strings.TrimPrefix(url, "https://") != issuer {
+			continue
+		}
+		if known || p.ClientIDsOpen || len(p.ClientIDs) == 0 {
+			return nil, false
+		}
+		for _, id := range p.ClientIDs {
+			text, ok := id.Known()
+			if !ok {
+				return nil, false
+			}
+			ids = append(ids, text)
+		}
+		known = true
+	}
+	return ids, known
+}
+
+// audienceOf is the audience that AWS STS takes of a token: azp before aud.
+func audienceOf(claims map[string]any) string {
+	if azp, ok := claims["azp"].(string); ok && azp != "" {
+		return azp
+	}
+	switch aud := claims["aud"].(type) {
+	case string:
+		return aud
+	case []any:
+		if len(aud) == 1 {
+			text, _ := aud[0].(string)
+			return text
+		}
+	}
+	return ""
+}
+
 // role is the role of this ARN. A role whose file says no account is that of
 // any account by its name.
 func (s *Side) role(arn string) (role inventory.Role, known bool, unclear string) {
-	var byName []inventory.Role
+	var byARN, byName []inventory.Role
 	for _, r := range s.Roles {
 		if r.ARN.Equals(arn) == source.Yes {
-			return r, true, ""
+			byARN = append(byARN, r)
+			continue
 		}
 		account := ""
 		if parts := strings.SplitN(arn, ":", 6); len(parts) == 6 {
@@ -249,14 +353,18 @@ func (s *Side) role(arn string) (role inventory.Role, known bool, unclear string
 			byName = append(byName, r)
 		}
 	}
-	switch len(byName) {
+	have, found := "this ARN", byARN
+	if len(byARN) == 0 {
+		have, found = "the name of it, and no account", byName
+	}
+	switch len(found) {
 	case 0:
 		return inventory.Role{}, false, ""
 	case 1:
-		return byName[0], true, ""
+		return found[0], true, ""
 	}
-	return inventory.Role{}, false, fmt.Sprintf("several roles have the name of %s, and no account: at %s:%d and %s:%d", arn,
-		byName[0].Position.File, byName[0].Position.Line, byName[1].Position.File, byName[1].Position.Line)
+	return inventory.Role{}, false, fmt.Sprintf("%s: several roles have %s: at %s:%d and %s:%d", arn, have,
+		found[0].Position.File, found[0].Position.Line, found[1].Position.File, found[1].Position.Line)
 }
 
 // audience is what a token of these claims asks the CI system for.
@@ -284,6 +392,13 @@ func sessionOf(g rules.Grant) *Session {
 	out := &Session{
 		Role: g.Role(), Audience: g.Audience(), Subject: g.Subject(), Name: s.Name, Tags: map[string]string{},
 		Transitive: s.Transitive, SourceIdentity: s.SourceIdentity, DurationSeconds: int64(s.Duration / time.Second),
+		Chain: s.Chain, Dropped: s.Dropped, ExternalID: g.ExternalID(),
+	}
+	if g.Via() == rules.AssumeRole {
+		out.Via = string(g.Via())
+	}
+	if pool, ok := g.Pool(); ok {
+		out.Pool, out.Roles = pool.ID, pool.Roles
 	}
 	for _, t := range s.Tags {
 		out.Tags[t.Key] = t.Value

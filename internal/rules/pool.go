@@ -85,6 +85,20 @@ func (p *Pool) Provider(login string) (*PoolProvider, bool) {
 	return nil, false
 }
 
+// ByIssuer is the provider whose tokens a configured issuer signs.
+func (p *Pool) ByIssuer(name string) (*PoolProvider, bool) {
+	for _, v := range p.providers {
+		if v.Issuer == name {
+			return v, true
+		}
+	}
+	return nil, false
+}
+
+// Roles are the ARNs that a job with these claims may have a chance of, as
+// Set.Roles says.
+func (v *PoolProvider) Roles(claims identity.Claims) []string { return v.enhanced.Roles(claims) }
+
 // IdentityID is the id of the identity that a subject of an issuer has in the
 // pool. It is derived, so that every replica gives the same, and says nothing
 // of the subject.
