@@ -33,6 +33,7 @@ type Role struct {
 
 	ARN  source.Text // empty where the file has none
 	Name source.Text // empty where the file has none
+	ID   source.Text // the RoleId, AROA...; empty where the file has none
 	// AccountID is the role's account, twelve digits; empty where not known.
 	AccountID string
 

@@ -27,7 +27,7 @@ func (r *reader) role(n *source.Node, shape printed) {
 
 // bareRole reads what a role's own object says.
 func (r *reader) bareRole(n *source.Node) Role {
-	role := Role{Position: n.Position, ARN: r.text(n, "Arn"), Name: r.text(n, "RoleName")}
+	role := Role{Position: n.Position, ARN: r.text(n, "Arn"), Name: r.text(n, "RoleName"), ID: r.text(n, "RoleId")}
 	if len(role.ARN.Parts) > 0 {
 		role.Address = role.ARN.String()
 	} else {

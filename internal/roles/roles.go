@@ -40,6 +40,11 @@ type Role struct {
 	Trust         *iam.Policy
 	TrustDocument []byte // the trust policy as JSON text; must not be changed
 
+	// Identity are its identity policies, and Boundary its permissions
+	// boundary; FromInventory alone fills them in.
+	Identity []iam.NamedPolicy
+	Boundary *iam.NamedPolicy
+
 	Source string // FILE:LINE where the role stands
 }
 

@@ -123,30 +123,9 @@ func ParseAssumeRoleWithWebIdentity(form url.Values) (AssumeRoleWithWebIdentity,
 	if form.Has("ProviderId") {
 		c.length(form, "ProviderId", 4, 2048)
 	}
-	if form.Has("Policy") {
-		c.length(form, "Policy", 1, MaxPolicy)
-		c.pattern(form, "Policy", policyText, `[\u0009\u000A\u000D\u0020-\u00FF]+`)
-	}
-	if form.Has("DurationSeconds") {
-		seconds, err := strconv.ParseInt(form.Get("DurationSeconds"), 10, 32)
-		if err != nil {
-			return in, malformedInput()
-		}
-		c.number("durationSeconds", seconds, MinDuration, MaxDuration)
-		in.Duration = time.Duration(seconds) * time.Second
-	}
-	arns, err := members(form, "PolicyArns")
-	if err != nil {
+	var err *Error
+	if in.Duration, in.PolicyARNs, err = narrowing(form, &c); err != nil {
 		return in, err
-	}
-	if in.PolicyARNs = arns; len(arns) > MaxPolicyARNs {
-		c.fail(fmt.Sprintf("Value '[%d members]'", len(arns)), "policyArns", "Member must have length less than or equal to %d", MaxPolicyARNs)
-		arns = nil // whoever sends thousands gets one sentence back
-	}
-	for i, arn := range arns {
-		if n := utf8.RuneCountInString(arn); n < 20 || n > 2048 {
-			c.fail("Value '"+cut(arn)+"'", fmt.Sprintf("policyArns.%d.member.arn", i+1), "Member must have length between 20 and 2048")
-		}
 	}
 	if len(c) > 0 {
 		return in, c.err()

@@ -1,6 +1,7 @@
 package awssts
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/stint-dev/stint/iam"
+	"github.com/stint-dev/stint/internal/emulator/organization"
 	"github.com/stint-dev/stint/internal/roles"
 )
 
@@ -36,6 +38,11 @@ type Provider struct {
 type Config struct {
 	Roles     *roles.Set
 	Providers []Provider
+	// Managed are the documents of managed policies, by ARN, for callers that
+	// name one as a session policy.
+	Managed map[string]*iam.Policy
+	// Organization describes the accounts; nil: they are in none.
+	Organization *organization.Organization
 
 	// Region is the one region whose signatures are valid, and the value of
 	// aws:RequestedRegion. Where it is empty every region's are, and the key
@@ -49,8 +56,8 @@ type Config struct {
 	Rand io.Reader // for credentials and request ids; several requests read it at once
 	Log  *slog.Logger
 
-	// OnDecision, if not nil, is told of every AssumeRoleWithWebIdentity
-	// before it is answered. It must not block, and may be called by several
+	// OnDecision, if not nil, is told of every AssumeRoleWithWebIdentity and
+	// AssumeRole before it is answered. It must not block, and may be called by several
 	// requests at once.
 	OnDecision func(Decision)
 
@@ -59,27 +66,42 @@ type Config struct {
 	MaxSessions int
 }
 
-// Decision is what became of one AssumeRoleWithWebIdentity. It holds no token
-// and no secret.
+// The operations that give credentials.
+const (
+	operationWebIdentity = "AssumeRoleWithWebIdentity"
+	operationAssumeRole  = "AssumeRole"
+)
+
+// Decision is what became of one AssumeRoleWithWebIdentity or AssumeRole. It
+// holds no token and no secret.
 type Decision struct {
+	Operation       string         `json:"operation"`
 	Time            time.Time      `json:"time"`
 	RequestID       string         `json:"requestId"`
+	Region          string         `json:"region"`
+	SourceIP        string         `json:"sourceIp,omitempty"`
+	UserAgent       string         `json:"userAgent,omitempty"`
 	RoleARN         string         `json:"roleArn"`
 	RoleSessionName string         `json:"roleSessionName"`
+	Caller          *Caller        `json:"caller,omitempty"`   // of AssumeRole, once the signature held
 	Provider        string         `json:"provider,omitempty"` // the provider's ARN, once it is known
 	Audience        string         `json:"audience,omitempty"` // the audience in effect
 	Claims          map[string]any `json:"claims,omitempty"`   // of the token, once its signature held
 
-	Tags              []iam.Tag `json:"tags,omitempty"`
+	Tags              []iam.Tag `json:"tags,omitempty"`         // in the token, or passed
+	IncomingTags      []iam.Tag `json:"incomingTags,omitempty"` // that the caller's session hands on
 	TransitiveTagKeys []string  `json:"transitiveTagKeys,omitempty"`
 	SourceIdentity    string    `json:"sourceIdentity,omitempty"`
 	DurationSeconds   int       `json:"durationSeconds,omitempty"`
-	Policy            string    `json:"policy,omitempty"` // the caller's session policies
+	ExternalID        bool      `json:"externalId,omitempty"` // one was passed
+	Policy            string    `json:"policy,omitempty"`     // the caller's session policies
 	PolicyARNs        []string  `json:"policyArns,omitempty"`
 
-	// Evaluation is the trust policy's verdict with all its conditions; nil
-	// where the call did not get that far.
+	// Evaluation is the trust policy's verdict on a token with all its
+	// conditions, and Access that of all policies on an AssumeRole; nil where
+	// the call did not get that far.
 	Evaluation *iam.WebIdentityResult `json:"evaluation,omitempty"`
+	Access     *iam.AssumeRoleResult  `json:"access,omitempty"`
 
 	Allowed bool `json:"allowed"`
 	// Code and Message are the answer's, where it is an error. Detail says
@@ -89,7 +111,67 @@ type Decision struct {
 	Detail  string `json:"detail,omitempty"`
 
 	AssumedRoleARN string    `json:"assumedRoleArn,omitempty"`
+	AssumedRoleID  string    `json:"assumedRoleId,omitempty"`
+	AccessKeyID    string    `json:"accessKeyId,omitempty"` // of the credentials given out
 	Expiration     time.Time `json:"expiration,omitzero"`
+}
+
+// Caller is whose credentials signed an AssumeRole.
+type Caller struct {
+	ARN            string    `json:"arn"`     // of the assumed role
+	ID             string    `json:"id"`      // AROA...:SESSION
+	Account        string    `json:"account"` // twelve digits
+	AccessKeyID    string    `json:"accessKeyId"`
+	RoleARN        string    `json:"roleArn"`
+	RoleID         string    `json:"roleId"`
+	Provider       string    `json:"provider,omitempty"` // the ARN, of a session that a token made
+	SourceIdentity string    `json:"sourceIdentity,omitempty"`
+	Issued         time.Time `json:"issued"`
+}
+
+func callerOf(s *session) *Caller {
+	return &Caller{ARN: s.arn, ID: s.userID(), Account: s.account, AccessKeyID: s.accessKeyID, RoleARN: s.caller.ARN, RoleID: s.roleID,
+		Provider: s.caller.FederatedProvider, SourceIdentity: s.caller.SourceIdentity, Issued: s.issued}
+}
+
+func (s *STS) newDecision(c *call, operation string, now time.Time) Decision {
+	agent := c.request.UserAgent()
+	return Decision{Operation: operation, Time: now, RequestID: c.id, Region: s.region(), SourceIP: c.sourceIP, UserAgent: agent[:min(len(agent), 512)]}
+}
+
+// decided completes a decision and tells it.
+func (s *STS) decided(d *Decision, f *fault) {
+	if f != nil {
+		d.Code, d.Message, d.Detail = f.Code, f.Message, f.detail
+	}
+	d.Allowed = f == nil
+	if s.cfg.OnDecision != nil {
+		s.cfg.OnDecision(*d)
+	}
+}
+
+func (s *STS) region() string { return cmp.Or(s.cfg.Region, DefaultRegion) }
+
+// organization is where an account stands.
+func (s *STS) organization(account string) (id string, paths []string) {
+	a, ok := s.cfg.Organization.Account(account)
+	if !ok {
+		return "", nil
+	}
+	return s.cfg.Organization.ID, []string{a.Path}
+}
+
+// ResourceKeys are the condition keys that say whose a resource is:
+// aws:ResourceAccount, and aws:ResourceOrgID and aws:ResourceOrgPaths where the
+// account is in an organization.
+func (s *STS) ResourceKeys(account string) iam.Context {
+	var ctx iam.Context
+	ctx.Set("aws:ResourceAccount", account)
+	if id, paths := s.organization(account); id != "" {
+		ctx.Set("aws:ResourceOrgID", id)
+		ctx.Set("aws:ResourceOrgPaths", paths...)
+	}
+	return ctx
 }
 
 // STS is an emulated AWS STS. It is an http.Handler and safe for concurrent

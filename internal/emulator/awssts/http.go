@@ -63,7 +63,9 @@ func (s *STS) answer(w http.ResponseWriter, r *http.Request, id string) (operati
 		return "", nil, wire(invalid)
 	}
 	switch operation {
-	case "AssumeRoleWithWebIdentity":
+	case operationAssumeRole:
+		result, f = s.assumeRole(c)
+	case operationWebIdentity:
 		result, f = s.assumeRoleWithWebIdentity(c)
 	case "GetCallerIdentity":
 		result, f = s.getCallerIdentity(c)

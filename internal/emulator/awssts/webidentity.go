@@ -1,8 +1,6 @@
 package awssts
 
 import (
-	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/stint-dev/stint/iam"
@@ -23,6 +21,7 @@ type assumption struct {
 	session  sessionClaims
 	named    bool // the token's roles claim names the role
 	duration time.Duration
+	call     iam.WebIdentityCall
 }
 
 // assumeRoleWithWebIdentity decides in the order of the service: parameters,
@@ -31,15 +30,9 @@ type assumption struct {
 func (s *STS) assumeRoleWithWebIdentity(c *call) (any, *fault) {
 	now := s.cfg.Now()
 	var a assumption
-	d := Decision{Time: now, RequestID: c.id}
+	d := s.newDecision(c, operationWebIdentity, now)
 	result, f := s.assume(c, &a, &d, now)
-	if f != nil {
-		d.Code, d.Message, d.Detail = f.Code, f.Message, f.detail
-	}
-	d.Allowed = f == nil
-	if s.cfg.OnDecision != nil {
-		s.cfg.OnDecision(d)
-	}
+	s.decided(&d, f)
 	if f != nil {
 		return nil, f
 	}
@@ -64,10 +57,11 @@ func (s *STS) assume(c *call, a *assumption, d *Decision, now time.Time) (any, *
 	if f := s.evaluate(c, a, d, now); f != nil {
 		return nil, f
 	}
-	if f := checkSessionPolicy(a.in.Policy); f != nil {
+	narrowed, f := s.sessionPolicies(a.in.Policy, a.in.PolicyARNs)
+	if f != nil {
 		return nil, f
 	}
-	return s.issue(a, d, now)
+	return s.issue(a, d, narrowed, now)
 }
 
 func (a *assumption) readParameters(c *call) *fault {
@@ -75,15 +69,9 @@ func (a *assumption) readParameters(c *call) *fault {
 	if a.in, invalid = stswire.ParseAssumeRoleWithWebIdentity(c.form); invalid != nil {
 		return wire(invalid)
 	}
-	if text := c.form.Get("MinimumSessionTokenSize"); text != "" {
-		n, err := strconv.ParseInt(text, 10, 32)
-		switch {
-		case err != nil:
-			return newFault(http.StatusBadRequest, "MalformedInput", "")
-		case n < 0 || n > maxSessionToken:
-			return wire(stswire.Validation("1 validation error detected: Value '" + text + "' at 'minimumSessionTokenSize' failed to satisfy constraint: Member must have value less than or equal to " + strconv.Itoa(maxSessionToken)))
-		}
-		a.minimum = int(n)
+	var f *fault
+	if a.minimum, f = minimumSize(c); f != nil {
+		return f
 	}
 	a.duration = a.in.Duration
 	if a.duration == 0 {
@@ -152,11 +140,7 @@ func (s *STS) findRole(a *assumption, d *Decision) *fault {
 }
 
 func (s *STS) evaluate(c *call, a *assumption, d *Decision, now time.Time) *fault {
-	region := s.cfg.Region
-	if region == "" {
-		region = DefaultRegion
-	}
-	result := iam.EvaluateWebIdentity(a.role.Trust, iam.WebIdentityCall{
+	a.call = iam.WebIdentityCall{
 		Provider:          a.provider,
 		Issuer:            a.token.issuer,
 		Claims:            a.token.claims,
@@ -171,8 +155,9 @@ func (s *STS) evaluate(c *call, a *assumption, d *Decision, now time.Time) *faul
 		DurationSeconds:   int(a.duration / time.Second),
 		Time:              now,
 		SourceIP:          c.sourceIP,
-		Region:            region,
-	})
+		Region:            s.region(),
+	}
+	result := iam.EvaluateWebIdentity(a.role.Trust, a.call)
 	d.Evaluation = &result
 	if !result.Allowed {
 		return notAuthorized(result.Denied).because("the trust policy does not allow it")
@@ -181,25 +166,18 @@ func (s *STS) evaluate(c *call, a *assumption, d *Decision, now time.Time) *faul
 }
 
 // issue makes the credentials.
-func (s *STS) issue(a *assumption, d *Decision, now time.Time) (any, *fault) {
+func (s *STS) issue(a *assumption, d *Decision, narrowed []iam.NamedPolicy, now time.Time) (any, *fault) {
 	size := max(sessionTokenSize(a), a.minimum)
 	if size > maxSessionToken {
 		return nil, tooLarge().because("estimated at %d bytes, %d are allowed", size, maxSessionToken)
 	}
-	accessKeyID, secret, token, err := secrets(s.cfg.Rand, size)
-	if err != nil {
-		return nil, internalFault(err.Error())
+	n, f := s.give(a.call.Session(), a.role, a.arn, narrowed, a.duration, size, now)
+	if f != nil {
+		return nil, f
 	}
-	n := newSession(a, accessKeyID, secret, token, now)
-	s.sessions.add(n, now)
-	d.AssumedRoleARN, d.Expiration = n.arn, n.expires
+	d.AssumedRoleARN, d.AssumedRoleID, d.Expiration, d.AccessKeyID = n.arn, n.userID(), n.expires, n.accessKeyID
 	return stswire.AssumeRoleWithWebIdentityResult{
-		Credentials: stswire.Credentials{
-			AccessKeyId:     accessKeyID,
-			SecretAccessKey: secret,
-			SessionToken:    token,
-			Expiration:      stswire.Timestamp(n.expires),
-		},
+		Credentials:                 n.credentials(),
 		SubjectFromWebIdentityToken: a.token.subject,
 		AssumedRoleUser:             stswire.AssumedRoleUser{AssumedRoleId: n.userID(), Arn: n.arn},
 		PackedPolicySize:            percent(encoded(policyBytes(a))),
