@@ -9,9 +9,12 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
 // The limits of AWS on the duration of a session (sts AssumeRoleWithWebIdentity,
@@ -31,6 +34,46 @@ type AWSRequest struct {
 	Role        string        // the role's ARN; empty: the first that the rules give
 	SessionName string        // 2-64 characters of [\w+=,.@-]
 	Duration    time.Duration // MinDuration to MaxDuration in whole seconds; 0: what the rule says
+	// Chain goes on to further roles, and the credentials are those of the last.
+	// Nil: Role is the last. Duration then is of every session and at most
+	// MaxChainedDuration.
+	Chain *Chain
+}
+
+// check refuses what could only fail later: nothing is asked of anybody then.
+func (req AWSRequest) check(b Broker) error {
+	if err := checkDuration(req.Duration, MaxDuration, "leave it out for the duration that the rule gives"); err != nil {
+		return err
+	}
+	if req.Chain == nil {
+		return nil
+	}
+	if req.Role != "" {
+		if err := checkRole("role", req.Role); err != nil {
+			return err
+		}
+	}
+	return req.chain().check(b)
+}
+
+// chain is the request's chain with the request's duration.
+func (req AWSRequest) chain() Chain {
+	c := *req.Chain
+	if c.Duration == 0 {
+		c.Duration = req.Duration
+	}
+	return c
+}
+
+func checkDuration(d, most time.Duration, hint string) error {
+	if d == 0 || d >= MinDuration && d <= most && d%time.Second == 0 {
+		return nil
+	}
+	return &SettingError{
+		Setting: "duration",
+		Detail:  fmt.Sprintf("expected whole seconds from %s to %s, found %s", MinDuration, most, d),
+		Hint:    hint,
+	}
 }
 
 // AWSCredentials are temporary credentials of an assumed role.
@@ -40,6 +83,9 @@ type AWSCredentials struct {
 	SessionToken    Secret
 	Expires         time.Time
 	AssumedRoleARN  string // arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION
+	// Grant is what the broker granted: of the first session, where a chain led
+	// on to others. Nil: from a broker that does not say.
+	Grant *Grant
 }
 
 // AWS is c as the AWS SDK has it.
@@ -57,14 +103,11 @@ func (c AWSCredentials) AWS() aws.Credentials {
 // AssumeRole trades a job token for AWS credentials. Without a role it asks
 // the broker first which one the rules give. The error is a *DeniedError for a
 // no of the broker or of AWS, a *BrokerError for what AWS finds wrong with the
-// request, and an *UnavailableError for a broker that could not answer.
+// request, and an *UnavailableError for a broker that could not answer. With a
+// chain it goes on to its roles; see Chain.Assume for the errors of a hop.
 func (b Broker) AssumeRole(ctx context.Context, jobToken Secret, req AWSRequest) (AWSCredentials, error) {
-	if d := req.Duration; d != 0 && (d < MinDuration || d > MaxDuration || d%time.Second != 0) {
-		return AWSCredentials{}, &SettingError{
-			Setting: "duration",
-			Detail:  fmt.Sprintf("expected whole seconds from %s to %s, found %s", MinDuration, MaxDuration, d),
-			Hint:    "leave it out for the duration that the rule gives",
-		}
+	if err := req.check(b); err != nil {
+		return AWSCredentials{}, err
 	}
 	endpoint, err := b.endpoint("/aws/sts")
 	if err != nil {
@@ -105,14 +148,27 @@ func (b Broker) AssumeRole(ctx context.Context, jobToken Secret, req AWSRequest)
 	if err != nil {
 		return AWSCredentials{}, fmt.Errorf("assuming %s: %w", clean(req.Role), b.explained(ctx, jobToken, req.Role, err))
 	}
-	return readCredentials(out)
+	creds, ok := readCredentials(out.Credentials, out.AssumedRoleUser)
+	if !ok {
+		return AWSCredentials{}, &BrokerError{Status: http.StatusOK, Message: noCredentials}
+	}
+	if raw, ok := awsmiddleware.GetRawResponse(out.ResultMetadata).(*smithyhttp.Response); ok {
+		if creds.Grant, err = readGrant(raw.Header); err != nil {
+			return AWSCredentials{}, &BrokerError{Status: http.StatusOK, Message: err.Error()}
+		}
+	}
+	if req.Chain == nil {
+		return creds, nil
+	}
+	return req.chain().Assume(ctx, creds)
 }
 
-func readCredentials(out *sts.AssumeRoleWithWebIdentityOutput) (AWSCredentials, error) {
-	c := out.Credentials
+const noCredentials = "expected an access key, a secret key, a session token and an expiration"
+
+func readCredentials(c *types.Credentials, user *types.AssumedRoleUser) (_ AWSCredentials, ok bool) {
 	if c == nil || aws.ToString(c.AccessKeyId) == "" || aws.ToString(c.SecretAccessKey) == "" ||
 		aws.ToString(c.SessionToken) == "" || c.Expiration == nil {
-		return AWSCredentials{}, &BrokerError{Status: http.StatusOK, Message: "expected an access key, a secret key, a session token and an expiration"}
+		return AWSCredentials{}, false
 	}
 	creds := AWSCredentials{
 		AccessKeyID:     *c.AccessKeyId,
@@ -120,10 +176,10 @@ func readCredentials(out *sts.AssumeRoleWithWebIdentityOutput) (AWSCredentials, 
 		SessionToken:    Secret(*c.SessionToken),
 		Expires:         c.Expiration.UTC(),
 	}
-	if out.AssumedRoleUser != nil {
-		creds.AssumedRoleARN = clean(aws.ToString(out.AssumedRoleUser.Arn))
+	if user != nil {
+		creds.AssumedRoleARN = clean(aws.ToString(user.Arn))
 	}
-	return creds, nil
+	return creds, true
 }
 
 // refusedByAWS stands in the broker's message where AWS STS refused what the
@@ -135,32 +191,46 @@ func classifySTS(err error) error {
 	if err == nil {
 		return nil
 	}
-	var status int
-	var answered *awshttp.ResponseError
-	if errors.As(err, &answered) {
-		status = answered.HTTPStatusCode()
+	a := readSTSError(err)
+	switch {
+	case !a.isSTS && a.status == 0:
+		return classifySend(err)
+	case !a.isSTS:
+		a.message = "expected an answer of AWS STS; is STINT_URL the address of a stint broker?"
 	}
-	var api smithy.APIError
-	if !errors.As(err, &api) {
-		if status == 0 {
-			return classifySend(err)
-		}
-		e := &BrokerError{Status: status, Message: "expected an answer of AWS STS; is STINT_URL the address of a stint broker?"}
-		if temporaryStatus(status) {
-			return &transient{err: e}
-		}
-		return e
-	}
-	code, message := clean(api.ErrorCode()), clean(api.ErrorMessage())
-	switch code {
+	switch a.code {
 	case "AccessDenied", "AccessDeniedException", "InvalidIdentityToken", "IDPRejectedClaim", "ExpiredTokenException", "PackedPolicyTooLarge":
-		return &DeniedError{Code: code, Message: message, Upstream: strings.Contains(message, refusedByAWS)}
+		return &DeniedError{Code: a.code, Message: a.message, Upstream: strings.Contains(a.message, refusedByAWS)}
 	}
-	e := &BrokerError{Status: status, Code: code, Message: message}
-	if temporaryStatus(status) || code == "IDPCommunicationError" || code == "Throttling" || code == "ThrottlingException" {
+	e := &BrokerError{Status: a.status, Code: a.code, Message: a.message}
+	if a.temporary() || a.code == "IDPCommunicationError" {
 		return &transient{err: e}
 	}
 	return e
+}
+
+// stsError is what an error of the SDK says of the answer.
+type stsError struct {
+	status        int // of HTTP; 0: there was no answer
+	isSTS         bool
+	code, message string // fit to print; of AWS STS
+}
+
+func readSTSError(err error) stsError {
+	var e stsError
+	var answered *awshttp.ResponseError
+	if errors.As(err, &answered) {
+		e.status = answered.HTTPStatusCode()
+	}
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		e.isSTS, e.code, e.message = true, clean(api.ErrorCode()), clean(api.ErrorMessage())
+	}
+	return e
+}
+
+func (e stsError) temporary() bool {
+	return temporaryStatus(e.status) || e.code == "Throttling" || e.code == "ThrottlingException"
 }
 
 // classifySend strips what the SDK wraps around a failure to get an answer.

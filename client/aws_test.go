@@ -17,7 +17,7 @@ import (
 const assumed = `<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleWithWebIdentityResult>
 <Credentials><AccessKeyId>ASIAEXAMPLE</AccessKeyId><SecretAccessKey>the-secret</SecretAccessKey><SessionToken>the-session</SessionToken>
 <Expiration>2026-11-23T05:00:00Z</Expiration></Credentials>
-<AssumedRoleUser><AssumedRoleId>AROA:s</AssumedRoleId><Arn>arn:aws:sts::111111111111:assumed-role/deploy/s</Arn></AssumedRoleUser>
+<AssumedRoleUser><AssumedRoleId>AROA:s</AssumedRoleId><Arn>arn:aws:sts::111111111111:assumed-role/deploy/s1</Arn></AssumedRoleUser>
 </AssumeRoleWithWebIdentityResult><ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></AssumeRoleWithWebIdentityResponse>`
 
 func stsError(status int, code, message string) http.HandlerFunc {
@@ -82,7 +82,7 @@ func TestAssumeRole(t *testing.T) {
 			want := client.AWSCredentials{
 				AccessKeyID: "ASIAEXAMPLE", SecretAccessKey: "the-secret", SessionToken: "the-session",
 				Expires:        time.Date(2026, 11, 23, 5, 0, 0, 0, time.UTC),
-				AssumedRoleARN: "arn:aws:sts::111111111111:assumed-role/deploy/s",
+				AssumedRoleARN: "arn:aws:sts::111111111111:assumed-role/deploy/s1",
 			}
 			if got != want {
 				t.Errorf("credentials %+v", got)

@@ -43,25 +43,6 @@ type Token struct {
 	Grant     Grant
 }
 
-// Grant is what the broker decided, as it says. It is for logs and for people:
-// the token itself is what counts.
-type Grant struct {
-	Record      string            `json:"record,omitempty"` // the id of the record
-	Rule        string            `json:"rule,omitempty"`
-	Role        string            `json:"role,omitempty"` // the ARN of the one role that the token buys
-	SessionName string            `json:"session_name,omitempty"`
-	Seconds     int64             `json:"duration_seconds,omitempty"` // of an AWS session
-	Tags        map[string]string `json:"tags,omitempty"`             // of an AWS session
-}
-
-func (g Grant) cleaned() Grant {
-	tags := make(map[string]string, len(g.Tags))
-	for k, v := range g.Tags {
-		tags[clean(k)] = clean(v)
-	}
-	return Grant{clean(g.Record), clean(g.Rule), clean(g.Role), clean(g.SessionName), g.Seconds, tags}
-}
-
 // claimRoles names the roles that a token may buy at AWS STS.
 const claimRoles = "https://aws.amazon.com/roles"
 
@@ -197,6 +178,9 @@ func readToken(a answer, fail func(string) error) (Token, error) {
 	}
 	if a.ExpiresIn < 0 || a.ExpiresIn > (24*time.Hour).Seconds() {
 		return Token{}, fail("expires_in is out of range")
+	}
+	if err := a.Grant.checkChain(); err != nil {
+		return Token{}, fail(err.Error())
 	}
 	return Token{Raw: raw, ExpiresIn: time.Duration(a.ExpiresIn) * time.Second, Grant: a.Grant.cleaned()}, nil
 }

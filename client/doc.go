@@ -10,6 +10,8 @@
 // The provider asks for a fresh job token whenever the cached credentials are
 // about to end, so they never run out in the middle of a job.
 //
+// A [Chain] in the request goes on from there to further roles.
+//
 // # What it defends against
 //
 // A token is sent only over https, or over http to a loopback address; no

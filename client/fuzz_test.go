@@ -1,7 +1,10 @@
 package client
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"net"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -56,6 +59,65 @@ func FuzzClean(f *testing.F) {
 		}
 		if clean(got) != got && len(got) <= maxText {
 			t.Errorf("%q is changed again to %q", got, clean(got))
+		}
+	})
+}
+
+// Whatever the header says, what a hop passes is within the limits of AWS STS,
+// is one of the session's tags as it is there, and is none that is inherited.
+func FuzzGrant(f *testing.F) {
+	for _, s := range []string{
+		`{"tags":{"a":"1","b":"2"},"transitive":["A"],"chain":{"tags":{"a":"1","b":"2"}}}`, `{}`, `null`, `{"chain":null}`, `{"chain":{"tags":{"a":"1"}}}`,
+		`{"tags":{"a":"1","A":"2"},"chain":{"tags":{"A":"2"}}}`, `{"TAGS":{"a":"1"},"tags":{"a":"2"},"chain":{"tags":{"a":"2"}}}`, `{"tags":{"k":"\u2028"},"chain":{"tags":{"k":"\u2028"}}}`,
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		g, err := readGrant(http.Header{grantHeader: {base64.RawURLEncoding.EncodeToString([]byte(s))}})
+		if err != nil {
+			return
+		}
+		if g == nil {
+			t.Fatal("a header that is there gave no grant")
+		}
+		tags, err := g.passedOn()
+		if err != nil || len(tags) > maxTags {
+			t.Fatalf("%d tags, %v", len(tags), err)
+		}
+		var said Grant
+		if err := json.Unmarshal([]byte(s), &said); err != nil {
+			t.Fatal(err)
+		}
+		for i, tag := range tags {
+			if value, has := said.Tags[*tag.Key]; !has || value != *tag.Value || checkTag(*tag.Key, *tag.Value) != nil {
+				t.Errorf("%q=%q is not of the session %q", *tag.Key, *tag.Value, said.Tags)
+			}
+			if containsFold(g.Transitive, *tag.Key) {
+				t.Errorf("%q is inherited", *tag.Key)
+			}
+			if i > 0 && strings.EqualFold(*tags[i-1].Key, *tag.Key) {
+				t.Errorf("%q is passed twice", *tag.Key)
+			}
+		}
+	})
+}
+
+// A hop that is accepted is written back as it was read, and is one line.
+func FuzzParseHop(f *testing.F) {
+	for _, s := range []string{"arn:aws:iam::111111111111:role/a", "arn:aws:iam::111111111111:role/p/a,external-id=x,external-id=y", "arn:aws:iam::111111111111:role/a,external-id="} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		h, err := ParseHop(s)
+		if err != nil {
+			return
+		}
+		back := h.Role
+		if h.ExternalID != "" {
+			back += externalIDMark + h.ExternalID
+		}
+		if back != s || clean(s) != s && len(s) <= maxText || strings.ContainsAny(s, "\r\n \t") {
+			t.Errorf("%q was read as %+v", s, h)
 		}
 	})
 }

@@ -69,10 +69,14 @@ func (j *Job) Token(ctx context.Context, req ExchangeRequest) (Token, error) {
 	return j.Broker.Exchange(ctx, jobToken, req)
 }
 
-// AWS gets AWS credentials with a fresh job token.
+// AWS gets AWS credentials with a fresh job token, those of the last role of
+// req.Chain if there is one.
 func (j *Job) AWS(ctx context.Context, req AWSRequest) (AWSCredentials, error) {
 	if req.Role == "" {
 		req.Role = j.Role
+	}
+	if err := req.check(j.Broker); err != nil {
+		return AWSCredentials{}, err
 	}
 	jobToken, err := j.JobToken(ctx)
 	if err != nil {
@@ -95,7 +99,8 @@ func NewAWSProvider(job *Job, req AWSRequest) *AWSProvider {
 	return &AWSProvider{job: job, req: req}
 }
 
-// Retrieve gets new credentials with a fresh job token.
+// Retrieve gets new credentials with a fresh job token, through every hop of
+// the request's chain.
 func (p *AWSProvider) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	c, err := p.job.AWS(ctx, p.req)
 	if err != nil {

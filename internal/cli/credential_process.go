@@ -4,14 +4,12 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"github.com/stint-dev/stint/client"
 )
 
 func newCredentialProcessCommand(e *Env) *cobra.Command {
 	var (
-		flags    jobFlags
-		duration time.Duration
+		flags  jobFlags
+		wanted awsFlags
 	)
 	c := &cobra.Command{
 		Use:   "credential-process",
@@ -21,14 +19,21 @@ run it again when the credentials are about to end, so a long job never runs out
 of them. In ~/.aws/config:
 
   [profile deploy]
-  credential_process = stint credential-process --role arn:aws:iam::111111111111:role/deploy`,
+  credential_process = stint credential-process --role arn:aws:iam::111111111111:role/deploy
+
+With --chain they are those of the last of several roles, and every run goes
+through all of them.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			req, err := wanted.request(e)
+			if err != nil {
+				return err
+			}
 			job, err := flags.job(e)
 			if err != nil {
 				return jobError(e, err)
 			}
-			creds, err := job.AWS(c.Context(), client.AWSRequest{Duration: duration})
+			creds, err := job.AWS(c.Context(), req)
 			if err != nil {
 				return jobError(e, err)
 			}
@@ -42,7 +47,7 @@ of them. In ~/.aws/config:
 		},
 	}
 	flags.register(c.Flags())
-	c.Flags().DurationVar(&duration, "duration", 0, "how long the credentials shall last, 15m to 12h; never longer than the rule says (default: the rule's)")
+	wanted.register(c.Flags())
 	return c
 }
 

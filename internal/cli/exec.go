@@ -26,9 +26,9 @@ const (
 
 func newExecCommand(e *Env) *cobra.Command {
 	var (
-		flags    jobFlags
-		duration time.Duration
-		masking  bool
+		flags   jobFlags
+		wanted  awsFlags
+		masking bool
 	)
 	c := &cobra.Command{
 		Use:   "exec [flags] -- COMMAND [ARG...]",
@@ -42,8 +42,14 @@ removed. stint returns the exit status of COMMAND: 128+n if signal n ended it,
 --mask asks the GitHub runner to hide the credentials should COMMAND print them.
 It writes them to stderr for that, so leave it out where stderr is also saved.
 
+--chain assumes further roles from there, each with the credentials of the one
+before, and COMMAND gets those of the last. The tags that the rule names go on,
+with the broker's values. Such sessions last one hour at most.
+
   stint exec --role arn:aws:iam::111111111111:role/deploy -- aws s3 sync dist s3://site
-  stint exec --duration 30m -- terraform apply -auto-approve`,
+  stint exec --duration 30m -- terraform apply -auto-approve
+  stint exec --role arn:aws:iam::111111111111:role/ci \
+    --chain arn:aws:iam::222222222222:role/deploy -- terraform apply`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 || args[0] == "" {
 				return usagef("stint exec [flags] -- COMMAND [ARG...]")("there is no command to run")
@@ -56,11 +62,15 @@ It writes them to stderr for that, so leave it out where stderr is also saved.
 			if child.Err != nil {
 				return startError(args[0], child.Err)
 			}
+			req, err := wanted.request(e)
+			if err != nil {
+				return err
+			}
 			job, err := flags.job(e)
 			if err != nil {
 				return jobError(e, err)
 			}
-			creds, err := job.AWS(c.Context(), client.AWSRequest{Duration: duration})
+			creds, err := job.AWS(c.Context(), req)
 			if err != nil {
 				return jobError(e, err)
 			}
@@ -81,7 +91,7 @@ It writes them to stderr for that, so leave it out where stderr is also saved.
 	// What follows COMMAND belongs to it, with or without the two dashes.
 	f.SetInterspersed(false)
 	flags.register(f)
-	f.DurationVar(&duration, "duration", 0, "how long the credentials shall last, 15m to 12h; never longer than the rule says (default: the rule's)")
+	wanted.register(f)
 	f.BoolVar(&masking, "mask", false, "in GitHub Actions, mask the credentials in the log")
 	return c
 }

@@ -44,6 +44,7 @@ func inActions(e *Env) bool { return e.Getenv("GITHUB_ACTIONS") == "true" }
 // jobError makes an error of package client one that its reader can act on.
 func jobError(e *Env, err error) error {
 	var (
+		hop         *client.ChainError
 		notInJob    *client.NotInJobError
 		setting     *client.SettingError
 		denied      *client.DeniedError
@@ -54,6 +55,8 @@ func jobError(e *Env, err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &hop): // before what it holds
+		return chainError(e, err, hop)
 	case errors.As(err, &notInJob):
 		return failf(notInJob.Hint(), "%w", err)
 	case errors.As(err, &setting):

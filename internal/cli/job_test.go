@@ -36,6 +36,7 @@ type world struct {
 	tokenAnswer string
 	stsStatus   int
 	stsAnswer   string
+	stsGrant    string // the header Stint-Grant
 }
 
 func newWorld(t *testing.T) *world {
@@ -71,6 +72,9 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		reply(w.tokenStatus, "application/json", w.tokenAnswer)
 	case "/aws/sts":
 		w.requests = append(w.requests, "/aws/sts "+r.FormValue("RoleArn")+" "+r.FormValue("DurationSeconds"))
+		if w.stsGrant != "" {
+			rw.Header().Set("Stint-Grant", w.stsGrant)
+		}
 		reply(w.stsStatus, "text/xml", w.stsAnswer)
 	case "/caller":
 		if !strings.Contains(r.Header.Get("Authorization"), "Credential=AKIAAMBIENT/") {
