@@ -288,7 +288,7 @@ func BenchmarkExchange(b *testing.B) {
 
 func benchmarkExchange(b *testing.B, parallelism int) {
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	s, err := readSetup("", nil)
+	s, err := readSetup("", nil, "")
 	if err != nil {
 		b.Fatal(err)
 	}

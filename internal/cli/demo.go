@@ -51,7 +51,7 @@ broker recorded and the emulated STS evaluated. Nothing is left behind.
 func demo(ctx context.Context, e *Env) (err error) {
 	ctx, stop := tidily(ctx)
 	defer stop()
-	s, err := readSetup("", nil)
+	s, err := readSetup("", nil, "")
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,7 @@ import (
 type devFlags struct {
 	config  string
 	roles   []string
+	aws     awsFlagsOfDev
 	job     github.Job
 	form    string
 	claims  []string
@@ -64,7 +65,8 @@ configuration are hidden from COMMAND.
 	}
 	fl := c.Flags()
 	fl.StringVarP(&f.config, "config", "c", "", "the broker's configuration `file` (default: an example)")
-	fl.StringArrayVar(&f.roles, "roles", nil, "a `file or folder` with roles as 'aws iam get-role' prints them; repeatable (default: an example)")
+	fl.StringArrayVar(&f.roles, "roles", nil, "a `file or folder` with roles as 'stint lint' reads them: 'aws iam' output, CloudFormation, Terraform; repeatable (default: an example)")
+	f.aws.register(fl)
 	fl.StringVar(&f.job.Repository, "repo", "octo-org/octo-repo", "the job's repository, `OWNER/NAME`")
 	fl.StringVar(&f.job.RepositoryID, "repo-id", "", "its numeric `id`")
 	fl.StringVar(&f.job.OwnerID, "owner-id", "", "its owner's numeric `id`")
@@ -85,10 +87,14 @@ func dev(ctx context.Context, e *Env, f devFlags, command []string) (err error) 
 	if err != nil {
 		return err
 	}
-	s, err := readSetup(f.config, f.roles)
+	s, err := readSetup(f.config, f.roles, f.aws.account)
 	if err != nil {
 		return err
 	}
+	if err := f.aws.into(&s); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.aws.Close()) }()
 	level := slog.LevelError
 	if f.verbose {
 		level = slog.LevelDebug
@@ -118,6 +124,9 @@ func dev(ctx context.Context, e *Env, f devFlags, command []string) (err error) 
 	env = append(env, "PATH="+path)
 
 	fmt.Fprintln(e.Stderr, emulator.Banner)
+	for _, w := range s.aws.warnings {
+		fmt.Fprintln(e.Stderr, "warning: "+printable(w))
+	}
 	if len(command) > 0 {
 		name, err := lookIn(path, command[0])
 		if err != nil {

@@ -23,6 +23,7 @@ import (
 	"github.com/stint-dev/stint/internal/emulator/awssts"
 	"github.com/stint-dev/stint/internal/emulator/github"
 	"github.com/stint-dev/stint/internal/identity"
+	"github.com/stint-dev/stint/internal/inventory"
 	"github.com/stint-dev/stint/internal/roles"
 )
 
@@ -30,6 +31,7 @@ import (
 type setup struct {
 	config *config.Config // changed: its addresses become local ones
 	roles  *roles.Set
+	aws    emulatedAWS
 	now    func() time.Time
 	log    *slog.Logger
 	// onDecision is told what the emulated STS decided; it may be nil.
@@ -37,8 +39,8 @@ type setup struct {
 }
 
 // readSetup reads a configuration and roles, and takes the example for what is
-// not named.
-func readSetup(configPath string, rolePaths []string) (setup, error) {
+// not named. account is that of roles whose files do not say it.
+func readSetup(configPath string, rolePaths []string, account string) (setup, error) {
 	var (
 		s   setup
 		err error
@@ -51,16 +53,17 @@ func readSetup(configPath string, rolePaths []string) (setup, error) {
 	if err != nil {
 		return setup{}, err
 	}
+	var inv *inventory.Inventory
 	if len(rolePaths) == 0 {
-		s.roles, err = roles.LoadFS(examples.FS, "roles")
+		inv = inventory.LoadFS(examples.FS, "roles")
 	} else {
-		s.roles, err = roles.Load(rolePaths...)
+		inv = inventory.Load(rolePaths...)
 	}
-	if err != nil {
-		return setup{}, failf("a role is what 'aws iam get-role' prints", "%w", err)
+	if s.roles, s.aws.warnings, err = roles.FromInventory(inv, account); err != nil {
+		return setup{}, failf("roles come from whatever 'stint lint' reads: 'aws iam' output, CloudFormation, Terraform", "reading the roles: %w", err)
 	}
 	if s.roles.Len() == 0 {
-		return setup{}, failf("--roles takes files or folders with what 'aws iam get-role' prints", "found no roles in %s", strings.Join(rolePaths, ", "))
+		return setup{}, failf("--roles takes files or folders with roles as 'stint lint' reads them", "found no roles in %s", strings.Join(rolePaths, ", "))
 	}
 	return s, nil
 }
@@ -81,6 +84,7 @@ type local struct {
 	github     *github.GitHub
 	githubURL  string
 	stsURL     string
+	s3URL      string
 	brokerURL  string
 	issuerName string
 	audience   string // to ask the CI system for
@@ -128,7 +132,8 @@ func startLocal(ctx context.Context, s setup) (_ *local, err error) {
 			{Issuer: s.config.Issuer, Keys: func(context.Context) ([]byte, error) { return l.broker.keys.JWKS(), nil },
 				Audiences: []string{s.config.AWS.Audience}},
 		},
-		Now: s.now, Rand: rand.Reader, Log: s.log, OnDecision: s.onDecision,
+		Organization: s.aws.organization,
+		Now:          s.now, Rand: rand.Reader, Log: s.log, OnDecision: s.onDecision,
 	})
 	if err != nil {
 		return nil, failf("AWS takes https issuers only: keep the issuer's public name, which dev needs no address for", "%w", err)
@@ -136,10 +141,17 @@ func startLocal(ctx context.Context, s setup) (_ *local, err error) {
 	if l.stsURL, err = l.emulate(ctx, aws, s.log); err != nil {
 		return nil, err
 	}
+	if err := l.emulateS3(ctx, s, aws); err != nil {
+		return nil, err
+	}
+	own, err := s.aws.credentials(aws)
+	if err != nil {
+		return nil, err
+	}
 	s.config.AWS.Endpoint = l.stsURL
 	s.config.Store = "sqlite:" + filepath.Join(l.dir, "stint.db")
 
-	if l.broker, err = newBroker(ctx, s.config, nil, s.now, s.log); err != nil {
+	if l.broker, err = newBroker(ctx, s.config, own, s.now, s.log); err != nil {
 		return nil, err
 	}
 	listener, err := emulator.Listen(ctx, "127.0.0.1:0")
@@ -231,6 +243,7 @@ func (l *local) env(job *github.RunningJob) ([]string, error) {
 		"AWS_REGION="+l.region,
 		"AWS_DEFAULT_REGION="+l.region,
 		"AWS_ENDPOINT_URL_STS="+l.stsURL,
+		"AWS_ENDPOINT_URL_S3="+l.s3URL,
 		"AWS_ENDPOINT_URL_COGNITO_IDENTITY="+l.brokerURL+"/aws/cognito-identity",
 		"STINT_STORE="+l.broker.cfg.Store,
 		// A job has no AWS configuration of its own, and a test on a laptop
