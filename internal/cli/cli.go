@@ -85,6 +85,7 @@ Exit codes: 0 done or allowed, 1 failed, 2 wrong usage, 3 denied.`,
 		newDemoCommand(e), newDevCommand(e), newServeCommand(e),
 		newTokenCommand(e), newExecCommand(e), newCredentialProcessCommand(e), newWhoamiCommand(e), newClaimsCommand(e),
 		newExplainCommand(e), newTestCommand(e), newDiffCommand(e), newLintCommand(e), newAuditCommand(e), newIdentitiesCommand(e),
+		newImportCommand(e), newExportCommand(e),
 	)
 	return root
 }

@@ -224,7 +224,7 @@ var poolDetails = map[PoolReason]string{
 	IssuerMismatch:    "the token is not of the issuer that the login names",
 	LoginsMismatch:    "the identity is not the one of the token's subject",
 	ClassicDisabled:   "the pool does not allow the basic (classic) flow",
-	ClassicWithRules:  "the provider has role mapping rules, which the basic (classic) flow does not know",
+	ClassicWithRules:  "the pool has role mapping rules, which the basic (classic) flow does not know",
 	NoDefaultRole:     "the pool has neither role mapping rules nor a default role for the provider",
 }
 

@@ -31,7 +31,9 @@ type PoolProvider struct {
 	Name   string // the key of Logins
 	ARN    string
 	Issuer string // the name of the configured issuer
-	Mapped bool   // it has role mapping rules
+	// Mapped says that the pool has role mapping rules, of this provider or of
+	// another: there is no basic flow then, as at Cognito.
+	Mapped bool
 	// Gives says that some role can be had in the enhanced flow.
 	Gives bool
 
@@ -184,10 +186,11 @@ func (s *Set) compilePools(cfg *config.Config, problems *config.Problems) {
 	for i := range cfg.Pools {
 		c := &cfg.Pools[i]
 		p := &Pool{ID: c.ID, ARN: c.ARN(), Label: c.Label(), Classic: c.Classic, RequestsPerSecond: c.RequestsPerSecond}
+		mapped := slices.ContainsFunc(c.Providers, func(v config.PoolProvider) bool { return len(v.Rules) > 0 })
 		for j := range c.Providers {
 			v := &c.Providers[j]
 			t := templates{cfg, problems, fmt.Sprintf("pools[%d].providers[%d]", i, j)}
-			made := &PoolProvider{Name: v.Name, ARN: v.ARN, Issuer: v.Issuer, Mapped: len(v.Rules) > 0, pool: p}
+			made := &PoolProvider{Name: v.Name, ARN: v.ARN, Issuer: v.Issuer, Mapped: mapped, pool: p}
 			given, basic := t.poolRules(c, v)
 			made.Gives = len(given) > 0
 			made.enhanced = &Set{rules: slices.Concat(denying, given), audience: c.ID, asks: asks}
