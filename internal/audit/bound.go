@@ -27,7 +27,7 @@ func (r *Record) bound() {
 	if !r.Caller.Verified {
 		text, long, arns = maxStranger, maxStranger, 2
 	}
-	cleanAll(text, &r.Door, &r.Remote, &r.Asked.SessionName)
+	cleanAll(text, &r.Door, &r.Remote, &r.Asked.SessionName, &r.Asked.Pool, &r.Asked.Identity)
 	cleanAll(long, &r.Asked.Role, &r.Asked.Audience)
 	r.Asked.PolicyARNs = cleanList(r.Asked.PolicyARNs, arns, long)
 	r.Asked.Seconds = min(max(r.Asked.Seconds, 0), math.MaxInt32)

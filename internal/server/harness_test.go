@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -97,6 +98,8 @@ type option func(*harnessConfig)
 type harnessConfig struct {
 	wrapStore func(store.Store) audit.Store
 	aws       http.Handler
+	rules     string            // instead of rulesFile
+	roles     map[string]string // files of roles beside that of deployRole
 }
 
 func newHarness(t *testing.T, options ...option) *harness {
@@ -115,7 +118,7 @@ func newHarness(t *testing.T, options ...option) *harness {
 	ghServer := httptest.NewServer(gh)
 	t.Cleanup(ghServer.Close)
 
-	cfg, err := config.Parse("stint.yaml", []byte(rulesFile))
+	cfg, err := config.Parse("stint.yaml", []byte(cmp.Or(hc.rules, rulesFile)))
 	must(t, err)
 	set, err := rules.Compile(cfg)
 	must(t, err)
@@ -127,11 +130,15 @@ func newHarness(t *testing.T, options ...option) *harness {
 	h.store, err = store.Open(ctx, "sqlite:"+filepath.Join(t.TempDir(), "stint.db"))
 	must(t, err)
 	t.Cleanup(func() { _ = h.store.Close() })
-	h.keys, err = mint.NewKeys(ctx, mint.KeysConfig{Store: h.store, Algorithm: "ES256", RotateEvery: 720 * time.Hour, TokenLifetime: 5 * time.Minute, Now: h.clock, Log: log})
+	h.keys, err = mint.NewKeys(ctx, mint.KeysConfig{Store: h.store, Algorithm: "ES256", RotateEvery: 720 * time.Hour, TokenLifetime: mint.PoolTokenLifetime, Now: h.clock, Log: log})
 	must(t, err)
 
 	if hc.aws == nil {
-		set, err := roles.LoadFS(fstest.MapFS{"role.json": {Data: []byte(trustPolicy)}}, "role.json")
+		files, names := fstest.MapFS{"role.json": {Data: []byte(trustPolicy)}}, []string{"role.json"}
+		for name, text := range hc.roles {
+			files[name], names = &fstest.MapFile{Data: []byte(text)}, append(names, name)
+		}
+		set, err := roles.LoadFS(files, names...)
 		must(t, err)
 		hc.aws, err = awssts.New(awssts.Config{
 			Roles: set, Now: h.clock, Rand: rand.Reader, Log: log,
@@ -154,6 +161,8 @@ func newHarness(t *testing.T, options ...option) *harness {
 		STS:    mint.NewSTS(mint.STSConfig{Region: "us-east-1", Endpoint: aws.URL, Timeout: 10 * time.Second, Log: log}),
 		Now:    h.clock,
 		Log:    log,
+
+		Identities: h.store,
 	})
 	srv, err := server.New(server.Config{
 		Issuer: brokerIssuer, Broker: broker, Keys: h.keys,
@@ -210,6 +219,11 @@ func (h *harness) send(method, path, contentType string, body io.Reader) answer 
 	r, err := http.NewRequestWithContext(h.t.Context(), method, h.url+path, body)
 	must(h.t, err)
 	r.Header.Set("Content-Type", contentType)
+	return h.do(r)
+}
+
+func (h *harness) do(r *http.Request) answer {
+	h.t.Helper()
 	resp, err := http.DefaultClient.Do(r)
 	must(h.t, err)
 	defer resp.Body.Close()

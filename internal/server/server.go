@@ -81,6 +81,8 @@ func New(cfg Config) (*Server, error) {
 	s.mux.HandleFunc(base+"/token", s.bounded(s.token))
 	s.mux.HandleFunc(base+"/aws/sts", s.bounded(s.sts))
 	s.mux.HandleFunc(base+"/aws/sts/{$}", s.bounded(s.sts)) // SDKs append a slash to their endpoint
+	s.mux.HandleFunc(base+"/aws/cognito-identity", s.bounded(s.cognito))
+	s.mux.HandleFunc(base+"/aws/cognito-identity/{$}", s.bounded(s.cognito))
 	s.mux.HandleFunc("GET "+base+"/healthz", s.healthz)
 	s.mux.HandleFunc("GET "+base+"/readyz", s.readyz)
 	if base != "" { // probes come to the listener itself, not through the public URL
