@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -14,6 +15,7 @@ func newTokenCommand(e *Env) *cobra.Command {
 		flags           jobFlags
 		audience        string
 		asJSON, masking bool
+		own             bool
 	)
 	c := &cobra.Command{
 		Use:   "token",
@@ -21,13 +23,21 @@ func newTokenCommand(e *Env) *cobra.Command {
 		Long: `Ask the CI system for this job's token, trade it at the broker for a stint token,
 and print that alone on stdout.
 
+With --job it is the job's own token instead, as the CI system signed it, for clients
+that trade it themselves: at the doors for AWS STS and Cognito Identity, say. No broker
+is asked, and --audience is whom the token is for (default $STINT_AUDIENCE).
+
 In GitHub Actions, --mask asks the runner to hide the token should a later step
 print it, by an ::add-mask:: line on stderr. Leave it out where stderr is saved.
 
   TOKEN=$(stint token --audience https://vault.example.com)
-  stint token --role arn:aws:iam::111111111111:role/deploy --json`,
+  stint token --role arn:aws:iam::111111111111:role/deploy --json
+  stint token --job --audience cognito-identity.amazonaws.com`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if own {
+				return printJobToken(c.Context(), e, audience, asJSON || flags.role != "", masking)
+			}
 			job, err := flags.job(e)
 			if err != nil {
 				return jobError(e, err)
@@ -54,9 +64,26 @@ print it, by an ::add-mask:: line on stderr. Leave it out where stderr is saved.
 	f := c.Flags()
 	flags.register(f)
 	f.StringVar(&audience, "audience", "", "the `audience` wanted in the stint token (default: the broker's choice)")
+	f.BoolVar(&own, "job", false, "print the job's own token, as the CI system signed it")
 	f.BoolVar(&asJSON, "json", false, "print the token and its end as JSON")
 	f.BoolVar(&masking, "mask", false, "in GitHub Actions, mask the token in the log")
 	return c
+}
+
+// printJobToken prints the job's own token.
+func printJobToken(ctx context.Context, e *Env, audience string, other, masking bool) error {
+	if other {
+		return usagef("see 'stint token --help'")("--job takes --audience and --mask only")
+	}
+	token, err := ownToken(ctx, e, first(audience, e.Getenv("STINT_AUDIENCE"), e.Getenv("STINT_URL")))
+	if err != nil {
+		return err
+	}
+	if masking && inActions(e) && readByRunner(e.Stderr) {
+		mask(e.Stderr, token)
+	}
+	_, err = fmt.Fprintln(e.Stdout, token.Reveal())
+	return err
 }
 
 // tokenJSON is what `stint token --json` prints.
