@@ -78,7 +78,7 @@ func (r *reader) file(body ast.Node) {
 	if missing("issuers") {
 		r.failAt(start, "", "add issuers: with the CI system whose tokens are accepted", "no issuers are configured")
 	}
-	if missing("rules") {
+	if missing("rules") && missing("pools") {
 		r.failAt(start, "", "add rules:, or rules: [] to deny everything", "there are no rules")
 	}
 	r.ruleIssuers()

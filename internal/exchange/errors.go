@@ -126,7 +126,7 @@ func (e *Error) Explain() (Explanation, bool) {
 		r := e.Rejection
 		detail := r.Detail
 		if r.Expected != "" || r.Found != "" {
-			detail = fmt.Sprintf("%s: expected %s, found %s", r.Detail, r.Expected, r.Found)
+			detail = fmt.Sprintf("%s: expected %s, found %s", strings.TrimSuffix(r.Detail, "."), r.Expected, r.Found)
 		}
 		return Explanation{Record: e.Record, Reason: string(r.Kind), Detail: detail, Hint: r.Hint, Closest: issuerTrace(r)}, true
 	}

@@ -30,7 +30,7 @@ func TestExplain(t *testing.T) {
 		{"denied by the rules", denied, true,
 			`the first thing; also expected b to be "x" or "y", found nothing. do this. Change: in the rule r, add it (all get in) (record 01H)`, true},
 		{"a job of ours with a bad token", &Error{Kind: Rejected, Record: "01H", Rejection: expired}, true,
-			`Another service.: expected "a", found "b" or "c". Ask again (record 01H)`, true},
+			`Another service: expected "a", found "b" or "c". Ask again (record 01H)`, true},
 		{"a stranger", &Error{Kind: Rejected, Record: "01H", Rejection: &identity.Rejection{Kind: identity.OutsideOnly, Detail: "d", Expected: "e", Found: "f"}}, false, "", false},
 		{"refused by AWS", &Error{Kind: Upstream, Rule: "r", Role: "x"}, false, "", false},
 		{"not now", &Error{Kind: Unavailable}, false, "", false},

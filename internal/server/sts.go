@@ -53,14 +53,14 @@ func (s *Server) sts(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	in, invalid := stswire.ParseAssumeRoleWithWebIdentity(values)
+	if invalid != nil { // nothing of it goes on record: a token may stand in the wrong place
+		refuse("invalid_parameter", invalid)
+		return
+	}
 	req.JobToken = in.Token
 	req.Want = rules.Request{
 		Role: in.RoleARN, SessionName: in.RoleSessionName, Duration: in.Duration,
 		Policy: in.Policy, PolicyARNs: in.PolicyARNs,
-	}
-	if invalid != nil {
-		refuse("invalid_parameter", invalid)
-		return
 	}
 
 	issued, err := s.cfg.Broker.AWS(r.Context(), req)
