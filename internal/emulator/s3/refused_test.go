@@ -3,10 +3,13 @@ package s3_test
 import (
 	"bytes"
 	"context"
+	"crypto/md5" //nolint:gosec // what S3 takes
+	"encoding/base64"
 	"errors"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
@@ -129,6 +132,86 @@ func TestAccounts(t *testing.T) {
 		told[0].Caller != "arn:aws:sts::222222222222:assumed-role/outsider/job" || told[0].Resource != "arn:aws:s3:::shared/app" || told[0].RequestID == "" {
 		t.Errorf("%v %+v", err, told)
 	}
+}
+
+// TestOrganization: within an organization a refusal says why, across accounts
+// as well.
+func TestOrganization(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.realTime()
+	w.sessionOf(stranger, "COLLEAGUE", "colleague", everything)
+	w.change("COLLEAGUE", func(s *s3.Session) { s.Expires, s.Caller.OrgID = time.Time{}, "o-"+account })
+	_, err := w.client("COLLEAGUE").GetObject(t.Context(), &awss3.GetObjectInput{Bucket: aws.String("shared"), Key: aws.String("app")})
+	var api smithy.APIError
+	want := `User: arn:aws:sts::222222222222:assumed-role/colleague/job is not authorized to perform: s3:GetObject on resource: "arn:aws:s3:::shared/app" because no resource-based policy allows the s3:GetObject action`
+	if !errors.As(err, &api) || api.ErrorMessage() != want {
+		t.Errorf("expected %s, got %v", want, err)
+	}
+}
+
+// TestOtherPolicies: what bounds a session bounds it here, and is named.
+func TestOtherPolicies(t *testing.T) {
+	t.Parallel()
+	deny := `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"s3:PutObject","Resource":"*"}}`
+	reading := `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}}`
+	for name, test := range map[string]struct {
+		change func(*iam.Policies, iam.NamedPolicy)
+		policy string
+		words  string
+		layer  iam.LayerKind
+	}{
+		"an identity policy that denies": {func(p *iam.Policies, n iam.NamedPolicy) { p.Identity = append(p.Identity, n) }, deny, "with an explicit deny in an identity-based policy", iam.LayerIdentity},
+		"a boundary":                     {func(p *iam.Policies, n iam.NamedPolicy) { p.Boundary = &n }, reading, "because no permissions boundary allows the s3:PutObject action", iam.LayerBoundary},
+		"a session policy":               {func(p *iam.Policies, n iam.NamedPolicy) { p.Session = []iam.NamedPolicy{n} }, reading, "because no session policy allows the s3:PutObject action", iam.LayerSession},
+		"a session policy that denies":   {func(p *iam.Policies, n iam.NamedPolicy) { p.Session = []iam.NamedPolicy{n} }, deny, "with an explicit deny in a session policy", iam.LayerSession},
+		"a service control policy":       {func(p *iam.Policies, n iam.NamedPolicy) { p.ServiceControl = [][]iam.NamedPolicy{{n}} }, reading, "because no service control policy allows the s3:PutObject action", iam.LayerServiceControl},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.change("ALL", func(s *s3.Session) {
+				test.change(&s.Caller.Policies, iam.NamedPolicy{Name: "bound", Policy: policy(t, test.policy)})
+			})
+			out, status := do(t, w.request(usual(), http.MethodPut, "/artifacts/x", "x"))
+			if status != http.StatusForbidden || !strings.Contains(out, test.words) {
+				t.Errorf("%d %s", status, out)
+			}
+			if told := w.told(); len(told) != 1 || told[0].Denied != test.layer || told[0].Allowed {
+				t.Errorf("%+v", told)
+			}
+		})
+	}
+}
+
+// TestDeleteObjectsIsStrict sends lists that the SDK would not.
+func TestDeleteObjectsIsStrict(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const list = `<Delete><Object><Key>x</Key></Object></Delete>`
+	for name, test := range map[string]struct {
+		body   string
+		header map[string]string
+		code   string
+	}{
+		"as it should be":  {list, map[string]string{"Content-Md5": md5Of(list)}, "<DeleteResult"},
+		"without a digest": {list, nil, "<Code>InvalidRequest</Code>"},
+		"a false digest":   {list, map[string]string{"Content-Md5": md5Of("")}, "<Code>BadDigest</Code>"},
+		"no XML":           {"x", map[string]string{"Content-Md5": md5Of("x")}, "<Code>MalformedXML</Code>"},
+		"nothing":          {"<Delete/>", map[string]string{"Content-Md5": md5Of("<Delete/>")}, "<Code>MalformedXML</Code>"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := usual()
+			s.header = test.header
+			if out, status := do(t, w.request(s, http.MethodPost, "/artifacts?delete", test.body)); !strings.Contains(out, test.code) {
+				t.Errorf("expected %s, got %d %s", test.code, status, out)
+			}
+		})
+	}
+}
+
+func md5Of(text string) string {
+	sum := md5.Sum([]byte(text)) //nolint:gosec // what S3 takes
+	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
 // TestHeaders sends what the SDK does not.
