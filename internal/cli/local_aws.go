@@ -35,7 +35,7 @@ type awsFlagsOfDev struct {
 func (f *awsFlagsOfDev) register(fl *pflag.FlagSet) {
 	fl.StringVar(&f.account, "account", roles.DefaultAccount, "the `account` of roles whose files do not say it, as templates")
 	fl.StringVar(&f.organization, "organization", "", "a `file` that describes the accounts and their organization")
-	fl.StringArrayVar(&f.buckets, "bucket", nil, "an S3 bucket, `NAME[,account=ID][,policy=FILE]`; repeatable (default: site)")
+	fl.StringArrayVar(&f.buckets, "bucket", nil, "an S3 bucket, `NAME[,account=ID][,policy=FILE][,tag=KEY:VALUE]`; repeatable (default: site)")
 	fl.StringVar(&f.brokerRole, "broker-role", "", "the `ARN` of the role that the broker runs with, for rules with via: assume-role")
 	fl.StringVar(&f.cloudTrail, "cloudtrail", "", "append what the emulated STS decides to this `file`, as AWS CloudTrail has it, one event a line")
 }
@@ -96,7 +96,7 @@ func (f *awsFlagsOfDev) into(s *setup) error {
 	return nil
 }
 
-// parseBucket reads NAME[,account=ID][,policy=FILE].
+// parseBucket reads NAME[,account=ID][,policy=FILE][,tag=KEY:VALUE].
 func parseBucket(text, account string) (s3.Bucket, error) {
 	const hint = "write it as NAME, or NAME,account=111111111111,policy=bucket-policy.json"
 	name, rest, _ := strings.Cut(text, ",")
@@ -107,6 +107,15 @@ func parseBucket(text, account string) (s3.Bucket, error) {
 		case part == "":
 		case ok && key == "account" && accountID.MatchString(value):
 			b.AccountID = value
+		case ok && key == "tag":
+			name, text, ok := strings.Cut(value, ":")
+			if !ok || name == "" {
+				return b, usagef(hint)("--bucket: expected tag=KEY:VALUE, found %q", printable(part))
+			}
+			if b.Tags == nil {
+				b.Tags = map[string]string{}
+			}
+			b.Tags[name] = text
 		case ok && key == "policy" && value != "":
 			data, err := config.ReadFile(value, 1<<20)
 			if errors.Is(err, fs.ErrNotExist) {
@@ -120,7 +129,7 @@ func parseBucket(text, account string) (s3.Bucket, error) {
 			}
 			b.PolicyName = "bucket policy"
 		default:
-			return b, usagef(hint)("--bucket: expected account=ID or policy=FILE behind the name, found %q", printable(part))
+			return b, usagef(hint)("--bucket: expected account=ID, policy=FILE or tag=KEY:VALUE behind the name, found %q", printable(part))
 		}
 	}
 	return b, nil
