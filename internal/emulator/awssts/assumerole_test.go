@@ -87,7 +87,9 @@ func chainWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newWorld(t, func(c *awssts.Config) { c.Roles, c.Organization = chainedRoles(t), org })
+	w := newWorld(t, func(c *awssts.Config) { c.Roles, c.Organization = chainedRoles(t), org })
+	w.clock.now = time.Now() // the SDK signs with the machine's clock
+	return w
 }
 
 // first is the session of a role that a token made, with a transitive tag, one
