@@ -26,7 +26,10 @@ type AssumeRole struct {
 }
 
 // Tag is a session tag.
-type Tag struct{ Key, Value string }
+type Tag struct {
+	Key, Value string
+	valueless  bool // the call has no Value for the key, not even an empty one
+}
 
 // AssumeRoleResult is the operation's output.
 type AssumeRoleResult struct {
@@ -126,11 +129,13 @@ func narrowing(form url.Values, c *constraints) (duration time.Duration, arns []
 
 // tags checks the tags of a call, and the keys that are transitive.
 func (c *constraints) tags(in AssumeRole) {
-	for at, n := range map[string]int{"tags": len(in.Tags), "transitiveTagKeys": len(in.TransitiveTagKeys)} {
+	most := func(n int, at string) {
 		if n > maxTags {
 			c.fail(fmt.Sprintf("Value '[%d members]'", n), at, "Member must have length less than or equal to %d", maxTags)
 		}
 	}
+	most(len(in.Tags), "tags")
+	most(len(in.TransitiveTagKeys), "transitiveTagKeys")
 	key := func(v, at string) {
 		switch n := utf8.RuneCountInString(v); {
 		case n < 1:
@@ -145,6 +150,8 @@ func (c *constraints) tags(in AssumeRole) {
 		at := fmt.Sprintf("tags.%d.member.", i+1)
 		key(t.Key, at+"key")
 		switch {
+		case t.valueless:
+			c.fail("Value null", at+"value", "Member must not be null")
 		case utf8.RuneCountInString(t.Value) > maxTagValue:
 			c.fail("Value '"+cut(t.Value)+"'", at+"value", "Member must have length less than or equal to %d", maxTagValue)
 		case !tagText.MatchString(t.Value):
@@ -170,12 +177,12 @@ func tags(form url.Values) ([]Tag, *Error) {
 			return nil, malformedInput()
 		}
 		if found[n] == nil {
-			found[n] = &Tag{}
+			found[n] = &Tag{valueless: true}
 		}
 		if field == "Key" {
 			found[n].Key = v[0]
 		} else {
-			found[n].Value = v[0]
+			found[n].Value, found[n].valueless = v[0], false
 		}
 	}
 	var all []Tag
