@@ -63,6 +63,8 @@ type WebIdentityCall struct {
 	// UserAgent is what the client calls itself; empty leaves aws:UserAgent out.
 	UserAgent string
 	Region    string // the region of the endpoint called; empty leaves aws:RequestedRegion out
+	// MoreKeys are further condition keys, such as aws:ResourceAccount.
+	MoreKeys Context
 }
 
 // Context returns the condition keys of the call, each where AWS has it:
@@ -126,6 +128,10 @@ func (c WebIdentityCall) Context() Context {
 	set("aws:SourceIp", c.SourceIP)
 	set("aws:RequestedRegion", c.Region)
 	set("aws:UserAgent", c.UserAgent)
+	for _, key := range c.MoreKeys.Keys() {
+		values, _ := c.MoreKeys.Get(key)
+		ctx.Set(key, values...)
+	}
 	return ctx
 }
 

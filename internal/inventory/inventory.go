@@ -17,6 +17,7 @@ type Inventory struct {
 	Files     []string // that were read, sorted
 	Roles     []Role
 	Policies  []StandalonePolicy
+	Managed   []ManagedPolicy
 	Providers []Provider
 	Azure     []AzureApplication
 	Workflows []Workflow
@@ -33,6 +34,7 @@ type Role struct {
 
 	ARN  source.Text // empty where the file has none
 	Name source.Text // empty where the file has none
+	Path source.Text // as /ci/; empty where the file has none, or an ARN says it
 	ID   source.Text // the RoleId, AROA...; empty where the file has none
 	// AccountID is the role's account, twelve digits; empty where not known.
 	AccountID string
@@ -72,6 +74,12 @@ type StandalonePolicy struct {
 	Address  string // as Role.Address; empty for a document alone
 	Position source.Position
 	Policy   *Policy
+}
+
+// ManagedPolicy is a managed policy whose ARN and document are known.
+type ManagedPolicy struct {
+	ARN    string
+	Policy *Policy
 }
 
 // Provider is an OIDC provider in an AWS account.

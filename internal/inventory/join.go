@@ -49,6 +49,9 @@ func (r *reader) join() {
 			}
 		}
 		for _, d := range s.documents {
+			if arn, known := d.arn.Known(); known && arn != "" && d.policy != nil {
+				r.inv.Managed = append(r.inv.Managed, ManagedPolicy{ARN: arn, Policy: d.policy})
+			}
 			if !d.used && d.address != "" && d.policy != nil {
 				r.inv.Policies = append(r.inv.Policies, StandalonePolicy{Address: d.address, Position: d.at, Policy: d.policy})
 			}

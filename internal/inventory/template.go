@@ -70,7 +70,7 @@ func (r *reader) attachAll(s *scope, res *source.Resource, p *AttachedPolicy) {
 func (r *reader) templateRole(s *scope, res *source.Resource) {
 	v := res.Values
 	role := Role{
-		Address: res.Address, Position: res.Position, Name: r.text(v, "RoleName"),
+		Address: res.Address, Position: res.Position, Name: r.text(v, "RoleName"), Path: r.text(v, "Path"),
 		Trust:        r.embedded(v.Get("AssumeRolePolicyDocument"), "AssumeRolePolicyDocument"),
 		IdentityOpen: true,
 		MaxSession:   seconds(v.Get("MaxSessionDuration")),

@@ -87,7 +87,7 @@ func firstKnown(name, address string) string {
 func (t *terraformReader) terraformRole(res *source.Resource) {
 	v := res.Values
 	role := Role{
-		Address: res.Address, Position: res.Position, ARN: t.text(v, "arn"), Name: t.text(v, "name"),
+		Address: res.Address, Position: res.Position, ARN: t.text(v, "arn"), Name: t.text(v, "name"), Path: t.text(v, "path"),
 		Trust:        t.embedded(v.Get("assume_role_policy"), "assume_role_policy"),
 		IdentityOpen: true,
 		MaxSession:   seconds(v.Get("max_session_duration")),

@@ -1,6 +1,7 @@
 package roles
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -43,6 +44,17 @@ func FromInventory(inv *inventory.Inventory, account string) (set *Set, warnings
 		}
 		set.roles[role.ARN] = role
 	}
+	set.managed = map[string]*iam.Policy{}
+	for _, m := range inv.Managed {
+		parts := strings.SplitN(m.ARN, ":", 6)
+		if len(parts) < 6 {
+			continue
+		}
+		// One that is not known whole is as one that is in no file.
+		if p, err := document(inv, m.Policy, parts[4]); err == nil {
+			set.managed[m.ARN] = p
+		}
+	}
 	if len(errs) > maxReported {
 		errs = append(errs[:maxReported], fmt.Errorf("and %d more", len(errs)-maxReported))
 	}
@@ -73,7 +85,11 @@ func deployed(inv *inventory.Inventory, r *inventory.Role, account string) (Role
 		if !ok || name == "" {
 			name = r.Address[strings.LastIndexByte(r.Address, '.')+1:]
 		}
-		arn = "arn:aws:iam::" + account + ":role/" + name
+		path, ok := r.Path.Known()
+		if !ok {
+			return fail("the role %s: its path %s is not known before it is deployed", name, r.Path)
+		}
+		arn = "arn:aws:iam::" + account + ":role" + cmp.Or(path, "/") + name
 	}
 	parsed, err := ParseARN(arn)
 	if err != nil {

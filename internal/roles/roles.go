@@ -51,7 +51,17 @@ type Role struct {
 // Set is a number of roles, each with an ARN of its own. It is immutable and
 // safe for concurrent use. The zero Set holds none.
 type Set struct {
-	roles map[string]Role
+	roles   map[string]Role
+	managed map[string]*iam.Policy
+}
+
+// Managed is the document of the managed policy of this ARN, or nil where no
+// file has it. It must not be changed.
+func (s *Set) Managed(arn string) *iam.Policy {
+	if s == nil {
+		return nil
+	}
+	return s.managed[arn]
 }
 
 // Get is the role of this ARN. ARNs compare exactly.

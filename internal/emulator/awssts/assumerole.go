@@ -1,6 +1,7 @@
 package awssts
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
 	"strings"
@@ -66,7 +67,7 @@ func (s *STS) chain(c *call, a *chained, d *Decision, now time.Time) (any, *faul
 		}
 		return nil, a.denied(result.Denied).because("%s", detail)
 	}
-	if a.session, f = s.sessionPolicies(a.in.Policy, a.in.PolicyARNs); f != nil {
+	if a.session, f = s.sessionPolicies(a.in.Policy, a.in.PolicyARNs, a.arn); f != nil {
 		return nil, f
 	}
 	return s.issueChained(a, d, now)
@@ -75,10 +76,10 @@ func (s *STS) chain(c *call, a *chained, d *Decision, now time.Time) (any, *faul
 func (a *chained) readParameters(c *call, d *Decision) *fault {
 	var invalid *stswire.Error
 	a.in, invalid = stswire.ParseAssumeRole(c.form)
-	d.RoleARN, d.RoleSessionName = a.in.RoleARN, a.in.RoleSessionName
 	if invalid != nil {
 		return wire(invalid)
 	}
+	d.RoleARN, d.RoleSessionName = a.in.RoleARN, a.in.RoleSessionName
 	var f *fault
 	if a.minimum, f = minimumSize(c); f != nil {
 		return f
@@ -129,11 +130,15 @@ func (a *chained) duration() time.Duration {
 }
 
 func (s *STS) assumeRoleCall(c *call, a *chained, now time.Time) iam.AssumeRoleCall {
+	keys := s.ResourceKeys(a.arn.AccountID)
+	if agent := c.request.UserAgent(); agent != "" {
+		keys.Set("aws:UserAgent", agent)
+	}
 	return iam.AssumeRoleCall{
 		Caller: a.caller.caller, RoleARN: a.in.RoleARN, RoleTags: a.role.Tags, MaxSession: a.role.MaxSessionDuration,
 		RoleSessionName: a.in.RoleSessionName, ExternalID: a.in.ExternalID, Tags: tagsOf(a.in.Tags), TransitiveTagKeys: a.in.TransitiveTagKeys,
 		SourceIdentity: a.in.SourceIdentity, Duration: a.duration(), Time: now, SourceIP: c.sourceIP, Region: s.region(),
-		MoreKeys: s.ResourceKeys(a.arn.AccountID),
+		MoreKeys: keys,
 	}
 }
 
@@ -178,9 +183,10 @@ func (a *chained) denied(action string) *fault {
 	return newFault(http.StatusForbidden, "AccessDenied", "User: "+a.caller.arn+" is not authorized to perform: "+action+" on resource: "+a.in.RoleARN)
 }
 
-// sessionPolicies are the policies that a caller narrows a session with. A
-// managed one whose document no file has allows nothing.
-func (s *STS) sessionPolicies(inline string, arns []string) ([]iam.NamedPolicy, *fault) {
+// sessionPolicies are the policies that a caller narrows a session of a role
+// with. A managed one whose document is not known, or that is of another
+// account than the role, allows nothing.
+func (s *STS) sessionPolicies(inline string, arns []string, role roles.ARN) ([]iam.NamedPolicy, *fault) {
 	if f := checkSessionPolicy(inline); f != nil {
 		return nil, f
 	}
@@ -193,8 +199,9 @@ func (s *STS) sessionPolicies(inline string, arns []string) ([]iam.NamedPolicy, 
 		all = append(all, iam.NamedPolicy{Name: "inline session policy", Policy: p})
 	}
 	for _, arn := range arns {
-		p := s.cfg.Managed[arn]
-		if p == nil {
+		p := cmp.Or(s.cfg.Managed[arn], s.cfg.Roles.Managed(arn))
+		own := "arn:" + role.Partition + ":iam::" + role.AccountID + ":policy/"
+		if p == nil || !strings.HasPrefix(arn, own) && !strings.HasPrefix(arn, "arn:"+role.Partition+":iam::aws:policy/") {
 			p = &iam.Policy{Version: "2012-10-17"}
 		}
 		all = append(all, iam.NamedPolicy{Name: arn, Policy: p})

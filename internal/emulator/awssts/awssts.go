@@ -38,8 +38,8 @@ type Provider struct {
 type Config struct {
 	Roles     *roles.Set
 	Providers []Provider
-	// Managed are the documents of managed policies, by ARN, for callers that
-	// name one as a session policy.
+	// Managed are the documents of managed policies, by ARN, beside those that
+	// Roles has, for callers that name one as a session policy.
 	Managed map[string]*iam.Policy
 	// Organization describes the accounts; nil: they are in none.
 	Organization *organization.Organization
@@ -104,8 +104,8 @@ type Decision struct {
 	Access     *iam.AssumeRoleResult  `json:"access,omitempty"`
 
 	Allowed bool `json:"allowed"`
-	// Code and Message are the answer's, where it is an error. Detail says
-	// what the service would not: why.
+	// Code and Message are the answer's, where it is an error, but for values
+	// that break a constraint. Detail says what the service would not: why.
 	Code    string `json:"code,omitempty"`
 	Message string `json:"message,omitempty"`
 	Detail  string `json:"detail,omitempty"`
@@ -142,7 +142,8 @@ func (s *STS) newDecision(c *call, operation string, now time.Time) Decision {
 // decided completes a decision and tells it.
 func (s *STS) decided(d *Decision, f *fault) {
 	if f != nil {
-		d.Code, d.Message, d.Detail = f.Code, f.Message, f.detail
+		// What the caller sent may be a token in the wrong place.
+		d.Code, d.Message, d.Detail = f.Code, cmp.Or(f.Log, f.Message), f.detail
 	}
 	d.Allowed = f == nil
 	if s.cfg.OnDecision != nil {

@@ -1,8 +1,9 @@
 // Package awssts emulates AWS STS: AssumeRoleWithWebIdentity, decided by the
-// trust policies of the given roles, and GetCallerIdentity, whose signature is
-// verified with the credentials that were given out. Any client of the service
-// works with it. It is for development and tests: its credentials mean nothing
-// to AWS.
+// trust policies of the given roles; AssumeRole, decided by the trust policy and
+// the caller's policies; and GetCallerIdentity. The signatures of the last two
+// are verified with the credentials that were given out. Any client of the
+// service works with it. It is for development and tests: its credentials mean
+// nothing to AWS.
 //
 // Limits, codes, messages and the order of checks are those of the service's
 // model, its documentation and published captures of its answers.
@@ -21,8 +22,8 @@
 //   - An algorithm other than the six answers as a signature that does not
 //     verify; a key that is not meant for the algorithm as one that is missing.
 //   - Timestamps that are no whole number are invalid.
-//   - Tags beyond the limits, doubled, reserved, or transitive without being a
-//     tag, answer as tags in a wrong format. A source identity in a wrong
+//   - Tags of a token beyond the limits, doubled, reserved, or transitive
+//     without being a tag, answer as tags in a wrong format. A source identity in a wrong
 //     format answers with a message of the same form.
 //   - A roles claim that does not name the role answers as a trust policy that
 //     denies.
@@ -32,8 +33,16 @@
 //   - Signatures are valid for every region unless one is configured.
 //     X-Amz-Expires is ignored: a presigned request is good for 15 minutes.
 //   - Managed session policies need not exist; their ARNs are checked for
-//     length only. Nothing is evaluated against session policies, since no
-//     operation here needs a permission.
+//     length only. One whose document is not known, or that is of another
+//     account than the role, allows nothing.
+//   - Callers of AssumeRole are sessions of roles: there are no IAM users, and
+//     no service control and resource control policies.
+//   - The messages of AssumeRole for tags that are doubled, reserved, inherited,
+//     or transitive without being passed are not verified.
+//   - AssumeRole holds the limits of durations and tags, and the source
+//     identity, against a call before it asks the policies. A role that does
+//     not exist answers as one that denies and has no longest session.
+//   - SerialNumber, TokenCode and ProvidedContexts are ignored.
 //   - aws:SourceIp is the caller's address on loopback unless one is
 //     configured.
 package awssts

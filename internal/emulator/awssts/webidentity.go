@@ -57,7 +57,7 @@ func (s *STS) assume(c *call, a *assumption, d *Decision, now time.Time) (any, *
 	if f := s.evaluate(c, a, d, now); f != nil {
 		return nil, f
 	}
-	narrowed, f := s.sessionPolicies(a.in.Policy, a.in.PolicyARNs)
+	narrowed, f := s.sessionPolicies(a.in.Policy, a.in.PolicyARNs, a.arn)
 	if f != nil {
 		return nil, f
 	}
@@ -155,7 +155,9 @@ func (s *STS) evaluate(c *call, a *assumption, d *Decision, now time.Time) *faul
 		DurationSeconds:   int(a.duration / time.Second),
 		Time:              now,
 		SourceIP:          c.sourceIP,
+		UserAgent:         c.request.UserAgent(),
 		Region:            s.region(),
+		MoreKeys:          s.ResourceKeys(a.arn.AccountID),
 	}
 	result := iam.EvaluateWebIdentity(a.role.Trust, a.call)
 	d.Evaluation = &result
