@@ -125,6 +125,26 @@ func TestPassesForWantOfLooking(t *testing.T) {
 	}
 }
 
+// TestPathOfARole: a role of a template is the one of its name and path.
+func TestPathOfARole(t *testing.T) {
+	for path, found := range map[string]bool{"": true, "      Path: /team/\n": false, "      Path: !Ref Env\n": true} {
+		template := strings.Replace(fmt.Sprintf(mapped, "x", `"github:repo:nobody/nothing:*"`), "      RoleName: plan\n", "      RoleName: plan\n"+path, 1)
+		template = strings.ReplaceAll(template, "token.actions.githubusercontent.com", "stint.example.com")
+		dir := write(t, map[string]string{"stint.yaml": planRule(""), "roles.yaml": template})
+		file, err := policytest.Parse("t.yaml", []byte("config: stint.yaml\nroles: [roles.yaml]\njobs:\n  a: {like: github-push}\ntests:\n  - {name: t, job: a, expect: deny}\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		suite, err := policytest.Open(file, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := suite.Run(noon)[0]; r.Passed != found || r.Outcome.RulesOnly == found {
+			t.Errorf("path %q: passed %v by %s, rules only %v", path, r.Passed, r.Outcome.By, r.Outcome.RulesOnly)
+		}
+	}
+}
+
 // TestPoolTests: what a pool gives can be tested as what rules give.
 func TestPoolTests(t *testing.T) {
 	dir := write(t, map[string]string{"stint.yaml": planRule("") + fmt.Sprintf(poolOf, "admin", "true")})

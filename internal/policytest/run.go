@@ -334,6 +334,16 @@ func audienceOf(claims map[string]any) string {
 	return ""
 }
 
+// named reports whether a role of this name has this ARN, but for the account.
+// One whose path is not known may have any.
+func named(r inventory.Role, name, arn string) bool {
+	path, known := r.Path.Known()
+	if !known {
+		return name == arn[strings.LastIndexByte(arn, '/')+1:]
+	}
+	return strings.HasSuffix(arn, ":role"+cmp.Or(path, "/")+name)
+}
+
 // role is the role of this ARN. A role whose file says no account is that of
 // any account by its name.
 func (s *Side) role(arn string) (role inventory.Role, known bool, unclear string) {
@@ -349,7 +359,7 @@ func (s *Side) role(arn string) (role inventory.Role, known bool, unclear string
 		}
 		name, known := r.Name.Known()
 		_, hasARN := r.ARN.Known()
-		if known && name != "" && (!hasARN || r.ARN.String() == "") && name == arn[strings.LastIndexByte(arn, '/')+1:] && (r.AccountID == "" || r.AccountID == account) {
+		if known && name != "" && (!hasARN || r.ARN.String() == "") && named(r, name, arn) && (r.AccountID == "" || r.AccountID == account) {
 			byName = append(byName, r)
 		}
 	}
