@@ -58,7 +58,10 @@ and does not say how it counts, so this is an estimate.
 			var raw client.Secret
 			var err error
 			if len(args) == 1 {
-				raw, err = readToken(e.Stdin, args[0])
+				err = interruptible(ctx, func() (err error) {
+					raw, err = readToken(e.Stdin, args[0])
+					return err
+				})
 			} else {
 				raw, err = ownToken(ctx, e, first(audience, e.Getenv("STINT_AUDIENCE"), url, e.Getenv("STINT_URL")))
 			}

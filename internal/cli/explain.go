@@ -86,11 +86,16 @@ What the session may do
 Exit codes: 0 allowed, 1 broken input, 2 wrong usage, 3 denied.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			way, err := f.run(c.Context(), e)
-			if err != nil {
+			var way []leg
+			// A file may be a pipe, and stdin a terminal: nobody need come.
+			if err := interruptible(c.Context(), func() (err error) {
+				way, err = f.run(c.Context(), e)
+				return err
+			}); err != nil {
 				return err
 			}
 			last := way[len(way)-1]
+			var err error
 			if f.json {
 				err = printJSON(e.Stdout, explained(way))
 			} else {

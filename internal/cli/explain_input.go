@@ -61,7 +61,7 @@ func readPolicyFile(name string) (*iam.Policy, error) {
 	}
 	p, err := iam.ParsePolicy(unwrapped(data))
 	if err != nil {
-		return nil, policyError(name, err)
+		return nil, policyError(name, data, err)
 	}
 	return p, nil
 }
@@ -127,7 +127,7 @@ func firstOf(object map[string]json.RawMessage, names ...string) json.RawMessage
 	return nil
 }
 
-func policyError(name string, err error) error {
+func policyError(name string, data []byte, err error) error {
 	var syntax *iam.SyntaxError
 	if !errors.As(err, &syntax) {
 		return failf("", "%s: %w", name, err)
@@ -136,7 +136,11 @@ func policyError(name string, err error) error {
 	if syntax.Path != "" {
 		message = syntax.Path + ": " + message
 	}
-	return failf("a role as 'aws iam get-role' prints it goes to --role", "%s:%d:%d: %s", name, syntax.Line, syntax.Column, printable(message))
+	hint := ""
+	if bytes.Contains(data, []byte("AssumeRolePolicyDocument")) {
+		hint = "a role as 'aws iam get-role' prints it goes to --role"
+	}
+	return failf(hint, "%s:%d:%d: %s", name, syntax.Line, syntax.Column, printable(message))
 }
 
 func (f *explainFlags) readClaims(ctx context.Context, e *Env) (map[string]any, error) {

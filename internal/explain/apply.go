@@ -25,6 +25,10 @@ const (
 	RemoveStatement Op = "remove-statement"
 	AddResource     Op = "add-resource"
 	AddStatement    Op = "add-statement" // To is the statement as JSON
+	SetVersion      Op = "set-version"   // the policy's Version becomes To
+
+	// disarmStatement makes the statement match nothing. It is never proposed.
+	disarmStatement Op = "disarm-statement"
 )
 
 // Edit is one change of a policy.
@@ -57,6 +61,10 @@ func Apply(p *iam.Policy, edits []Edit) (*iam.Policy, error) {
 			changed.Statements = append(changed.Statements, added.Statements...)
 			continue
 		}
+		if e.Op == SetVersion {
+			changed.Version = e.To
+			continue
+		}
 		if e.Statement < 0 || e.Statement >= len(changed.Statements) {
 			return nil, fmt.Errorf("changing a policy: expected one of its %d statements, found %d", len(changed.Statements), e.Statement)
 		}
@@ -81,6 +89,9 @@ func Apply(p *iam.Policy, edits []Edit) (*iam.Policy, error) {
 
 func (e Edit) apply(s *iam.Statement) error {
 	switch e.Op {
+	case disarmStatement:
+		s.NotAction, s.Action = nil, iam.Values{{Text: "none:Nothing"}}
+		return nil
 	case AddAction:
 		if s.Action == nil {
 			return errors.New("expected an Action, found none")

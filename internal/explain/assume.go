@@ -79,7 +79,7 @@ func (c AssumeRoleCall) refused() (Explanation, bool) {
 	}
 	refusal := c.call().Check()
 	if refusal == nil {
-		return x, false
+		return x, c.outsideLimits(&x)
 	}
 	x.Kind, x.Cause = Tags, refusal.Message
 	x.Suggestion = "change what the call passes"
@@ -104,6 +104,25 @@ func (c AssumeRoleCall) refused() (Explanation, bool) {
 		}
 	}
 	return x, true
+}
+
+// outsideLimits fills in x where a parameter of the call is one that STS does
+// not take.
+func (c AssumeRoleCall) outsideLimits(x *Explanation) bool {
+	switch {
+	case c.ExternalID != "" && (len(c.ExternalID) < minExternalID || len(c.ExternalID) > maxExternalID || !externalID.MatchString(c.ExternalID)):
+		x.Kind = SessionName
+		x.Cause = fmt.Sprintf("the external id %q is outside the limits of STS, 2 to 1224 letters, digits and _+=,.@:/- (it has %d characters): STS answers ValidationError before it looks at any policy",
+			short(c.ExternalID), len([]rune(c.ExternalID)))
+		x.Suggestion = "agree on another external id"
+		return true
+	case c.Duration != 0 && c.Duration < minDuration:
+		x.Kind = Session
+		x.Cause = fmt.Sprintf("the session is to last %s, and STS takes 15m (900 seconds) and more: it answers ValidationError before it looks at any policy", c.Duration)
+		x.Suggestion = "ask for a duration of at least 15m"
+		return true
+	}
+	return refusedTags(x, c.Tags, nil)
 }
 
 // call is the call as package iam takes it.

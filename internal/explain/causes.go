@@ -20,6 +20,7 @@ const (
 	HostInSubject         Kind = "host_in_subject"         // repo:github.com/...
 	NamesForm             Kind = "names_form"              // the policy has names, the token ids
 	IDsForm               Kind = "ids_form"                // the policy has ids, the token names
+	RepositorySubject     Kind = "repository_subject"      // another repository than the policy names
 	IssuerPrefix          Kind = "issuer_prefix"           // the subject of a stint token without the issuer's name
 	Audience              Kind = "audience"                // the audience is another or missing
 	WrongProvider         Kind = "provider"                // the provider is of another account or host
@@ -62,15 +63,15 @@ type miss struct {
 
 // causes are tried in this order; the first that knows the miss explains it.
 var causes = []func(*miss) *finding{
+	tokenKey,
 	misspeltKey,
 	unknownKey,
 	negated,
+	notAnARN,
+	spaces,
+	subjectDiffers,
 	literalWildcard,
 	letterCase,
-	hostInSubject,
-	issuerPrefix,
-	subjectForm,
-	subjectContext,
 	audience,
 	sessionTag,
 	tags,
@@ -78,8 +79,8 @@ var causes = []func(*miss) *finding{
 	otherValue,
 }
 
-// condition explains one condition that did not hold.
-func (e *evaluation) condition(index int, source iam.Condition, result iam.ConditionResult) finding {
+// miss is a condition as it is explained.
+func (e *evaluation) miss(index int, source iam.Condition, result iam.ConditionResult) *miss {
 	m := &miss{e: e, index: index, source: source, result: result}
 	if e.host != "" && len(result.Key) > len(e.host) && strings.EqualFold(result.Key[:len(e.host)], e.host) && result.Key[len(e.host)] == ':' {
 		m.claim = strings.ToLower(result.Key[len(e.host)+1:])
@@ -93,6 +94,12 @@ func (e *evaluation) condition(index int, source iam.Condition, result iam.Condi
 			best, m.want, m.wrote = n, want, result.Written[i]
 		}
 	}
+	return m
+}
+
+// condition explains one condition that did not hold.
+func (e *evaluation) condition(index int, source iam.Condition, result iam.ConditionResult) finding {
+	m := e.miss(index, source, result)
 	for _, known := range causes {
 		if f := known(m); f != nil {
 			m.complete(f)
@@ -112,9 +119,10 @@ func (e *evaluation) condition(index int, source iam.Condition, result iam.Condi
 // complete keeps edits that make the condition hold, and falls back to adding
 // the value that was found, and in the end to doing without the condition.
 func (m *miss) complete(f *finding) {
-	if f.edits != nil && m.helps(f.edits) {
+	if f.edits != nil && (f.partial && !m.e.whole || m.helps(f.edits)) {
 		return
 	}
+	f.also = nil
 	if f.edits != nil || f.kind == Other {
 		remove := []Edit{m.edit(RemoveCondition, "", "")}
 		if m.helps(remove) {

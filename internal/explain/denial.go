@@ -17,23 +17,64 @@ type finding struct {
 	caller  string // the change of the call, in words; may be empty
 	warning string
 	edits   []Edit // of the policy; none where there is no mechanical one
+	// partial says that the edits mend one thing, and that the condition need
+	// not hold yet: what else is in its way is found after it.
+	partial bool
+	// also are other things in which the same value differs. The edits of this
+	// finding are theirs too.
+	also   []finding
+	shared bool // it is one of those
+	// otherwise takes the place of caller where that alone would not do.
+	otherwise string
+	tries     *attempt // caller as it would be tried; nil: it cannot be
 }
+
+// with are the finding and what goes along with it, one by one.
+func (f finding) with() []finding {
+	all := []finding{f}
+	for _, a := range f.also {
+		a.shared = true
+		all = append(all, a)
+	}
+	all[0].also = nil
+	return all
+}
+
+// maxRounds bounds how many causes are looked for one behind the other.
+const maxRounds = 8
 
 // explainDenial fills in what a denied caller is told.
 func (x *Explanation) explainDenial(e *evaluation, denied outcome) {
-	found, closest := e.round(denied.deciding())
+	found, edits, closest := e.findings(denied)
+	if edits == nil {
+		// One thing at a time led nowhere: say what would do at once.
+		whole := *e
+		whole.whole = true
+		if f, made, at := whole.findings(denied); made != nil {
+			found, edits, closest = f, made, at
+		}
+	}
 	x.Closest = closest
-	edits := editsOf(found)
-	// The next action is evaluated only when this one is allowed, so what it
-	// lacks comes to light only then.
-	for range 3 {
-		if edits == nil {
+	e.tried(found)
+	e.warnOfAnybody(found)
+	x.tell(found)
+	x.Edits = edits
+}
+
+// findings are the causes of a denial, also those that come to light only when
+// the first are mended, and the edits that let the caller in; nil where no
+// edits do.
+func (e *evaluation) findings(denied outcome) (found []finding, edits []Edit, closest int) {
+	found, closest = e.round(denied.deciding())
+	edits = editsOf(found)
+	made := edits
+	for range maxRounds {
+		if made == nil {
 			break
 		}
-		changed, err := Apply(e.policy, edits)
+		changed, err := Apply(e.policy, kept(made))
 		if err != nil {
-			edits = nil
-			break
+			return found, nil, closest
 		}
 		again := e.decide(changed)
 		if again.allowed {
@@ -42,20 +83,47 @@ func (x *Explanation) explainDenial(e *evaluation, denied outcome) {
 		next := *e
 		next.policy = changed
 		more, _ := next.round(again.deciding())
-		if added := editsOf(more); added != nil && !removes(edits) {
-			edits = append(edits, added...)
-			found = append(found, more...)
-			continue
+		more = slices.DeleteFunc(more, func(f finding) bool {
+			return slices.ContainsFunc(found, func(g finding) bool { return f.cause == g.cause && f.policy == g.policy })
+		})
+		if len(more) == 0 {
+			return found, nil, closest
 		}
+		found = append(found, more...)
+		if made = editsOf(more); made == nil {
+			return found, nil, closest
+		}
+		edits = append(slices.Clone(edits), made...)
+		made = edits
+	}
+	if changed, err := Apply(e.policy, edits); edits != nil && (err != nil || !e.decide(changed).allowed) {
 		edits = nil
 	}
-	if edits != nil {
-		if changed, err := Apply(e.policy, edits); err != nil || !e.decide(changed).allowed {
-			edits = nil
+	// From the last to the first, removals can be made one after the other.
+	slices.SortStableFunc(edits, func(a, b Edit) int {
+		switch removesA, removesB := a.Op == RemoveStatement, b.Op == RemoveStatement; {
+		case removesA && removesB:
+			return b.Statement - a.Statement
+		case removesA:
+			return 1
+		case removesB:
+			return -1
+		}
+		return 0
+	})
+	return found, edits, closest
+}
+
+// kept are the edits with statements that never match in the place of those
+// that are removed: the others keep their numbers.
+func kept(edits []Edit) []Edit {
+	out := slices.Clone(edits)
+	for i := range out {
+		if out[i].Op == RemoveStatement {
+			out[i].Op = disarmStatement
 		}
 	}
-	x.tell(found)
-	x.Edits = edits
+	return out
 }
 
 // tell says what was found, the first as the cause and the rest after it.
@@ -116,18 +184,15 @@ func appendNew(to []string, s string) []string {
 func editsOf(found []finding) []Edit {
 	var edits []Edit
 	for _, f := range found {
+		if f.shared {
+			continue
+		}
 		if len(f.edits) == 0 {
 			return nil
 		}
 		edits = append(edits, f.edits...)
 	}
 	return edits
-}
-
-// removes reports whether statements move, so that no further edit can name
-// one by its number.
-func removes(edits []Edit) bool {
-	return slices.ContainsFunc(edits, func(e Edit) bool { return e.Op == RemoveStatement })
 }
 
 // round finds what denied one action, and the statement that is looked at.
@@ -166,6 +231,9 @@ func (e *evaluation) round(r iam.Result) ([]finding, int) {
 		}
 		return []finding{f}, closest
 	}
+	if f, ok := e.literalVariables(s); ok {
+		return []finding{f}, closest
+	}
 	var found []finding
 	if !s.PrincipalMatched {
 		if e.request.Principal.Federated != "" {
@@ -182,7 +250,7 @@ func (e *evaluation) round(r iam.Result) ([]finding, int) {
 	}
 	for i, c := range s.Conditions {
 		if !c.Matched {
-			found = append(found, e.condition(s.Index, e.policy.Statements[s.Index].Conditions[i], c))
+			found = append(found, e.condition(s.Index, e.policy.Statements[s.Index].Conditions[i], c).with()...)
 		}
 	}
 	if len(found) == 0 {
@@ -248,6 +316,10 @@ func (e *evaluation) action(s iam.StatementResult, action string) finding {
 		f.kind = MissingSourceIdentity
 		f.cause = e.carrier + " a source identity, and no statement allows sts:SetSourceIdentity: it is an action of its own"
 		f.caller = "send no source identity"
+		if e.session != nil && e.session.SourceIdentity != "" {
+			f.cause = "the caller's session has a source identity, which goes on by itself, and no statement allows sts:SetSourceIdentity: it is an action of its own"
+			f.caller = ""
+		}
 		f.warning = "without a condition on sts:SourceIdentity whoever may call can set any"
 	default:
 		if e.access {
@@ -286,8 +358,22 @@ func (e *evaluation) principal(s iam.StatementResult) finding {
 		default:
 			continue
 		}
+		if notProvider(v.Text) {
+			f.cause = noProvider(v.Text, e.host)
+			f.caller = ""
+			f.policy = fmt.Sprintf("write %q instead of %q as the Federated principal", e.request.Principal.Federated, v.Text)
+			f.edits = []Edit{{Op: ReplacePrinc, Statement: s.Index, From: v.Text, To: e.request.Principal.Federated}}
+			return f
+		}
 		f.policy = fmt.Sprintf("write %q instead of %q as the Federated principal", e.request.Principal.Federated, v.Text)
 		f.edits = []Edit{{Op: ReplacePrinc, Statement: s.Index, From: v.Text, To: e.request.Principal.Federated}}
+		if strings.EqualFold(strings.TrimSuffix(host, "/"), wantHost) {
+			f.caller = ""
+			if host != wantHost {
+				f.cause = fmt.Sprintf("the Principal writes the provider's host as %s, and it is %s: letters and slashes count", host, wantHost)
+			}
+			return f
+		}
 		if host != wantHost {
 			f.warning = "the role then trusts another issuer: whoever controls that one decides who gets in"
 		}
@@ -302,54 +388,4 @@ func splitProvider(arn string) (account, host string) {
 		return "", arn
 	}
 	return parts[4], strings.TrimPrefix(parts[5], "oidc-provider/")
-}
-
-// denied says why a statement denies, and what would spare this caller.
-func (e *evaluation) denied(s iam.StatementResult) finding {
-	f := finding{
-		kind:   ExplicitDeny,
-		cause:  name(e.policy, s.Index) + " denies it, and a deny wins over every allow",
-		policy: "remove " + name(e.policy, s.Index),
-		edits:  []Edit{{Op: RemoveStatement, Statement: s.Index}},
-	}
-	f.warning = "the statement was written to keep somebody out: without it all of them may get in"
-	source := e.policy.Statements[s.Index]
-	for i, c := range s.Conditions {
-		if len(c.Actual) == 1 {
-			f.cause += fmt.Sprintf("; %s is %q", c.Key, c.Actual[0])
-		}
-		condition := source.Conditions[i]
-		var edits []Edit
-		var words string
-		switch {
-		case len(c.Actual) != 1:
-		case condition.Negated():
-			value := escape(e.policy, condition.Test, c.Actual[0])
-			edits = []Edit{{Op: AddValue, Statement: s.Index, Operator: c.Operator, Key: c.Key, To: value}}
-			words = fmt.Sprintf("except this caller from the deny: add %q to %s %s", value, c.Operator, c.Key)
-		case len(c.Written) > 1 && slices.Contains(c.Written, c.Actual[0]):
-			edits = []Edit{{Op: RemoveValue, Statement: s.Index, Operator: c.Operator, Key: c.Key, From: c.Actual[0]}}
-			words = fmt.Sprintf("take %q out of %s %s", c.Actual[0], c.Operator, c.Key)
-		}
-		if edits != nil && e.spares(s.Index, edits) {
-			f.policy, f.edits = words, edits
-			f.warning = "the statement was written to keep somebody out: make sure that it was not this caller"
-			break
-		}
-	}
-	return f
-}
-
-// spares reports whether the statement no longer matches after the edits.
-func (e *evaluation) spares(index int, edits []Edit) bool {
-	changed, err := Apply(e.policy, edits)
-	if err != nil {
-		return false
-	}
-	for _, action := range e.decide(changed).actions {
-		if action.Statements[index].Matched {
-			return false
-		}
-	}
-	return true
 }

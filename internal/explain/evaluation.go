@@ -14,13 +14,15 @@ type evaluation struct {
 	request  iam.Request // without its action
 	host     string      // the token's issuer as it stands in condition keys; empty without a token
 	claims   map[string]any
-	tags     []iam.Tag // that the call passes
-	carrier  string    // who brings the tags: "the token carries"
-	first    string    // the action that the call is about; the others go with it
-	session  *Caller   // that calls; nil where nobody has credentials yet
-	owner    string    // how the session is spoken of
-	access   bool      // a request to a resource, and no call that assumes a role
-	document string    // the name of the policy, where there are several
+	tags     []iam.Tag            // that the call passes
+	carrier  string               // who brings the tags: "the token carries"
+	first    string               // the action that the call is about; the others go with it
+	session  *Caller              // that calls; nil where nobody has credentials yet
+	owner    string               // how the session is spoken of
+	access   bool                 // a request to a resource, and no call that assumes a role
+	document string               // the name of the policy, where there are several
+	whole    bool                 // a change has to mend all of a condition at once
+	call     *iam.WebIdentityCall // that is explained, where it is one
 	// decide is the whole call, with another policy in the place of this one.
 	decide func(*iam.Policy) outcome
 }
@@ -53,7 +55,7 @@ func (e *evaluation) closest(r iam.Result) (index, cost int) {
 		if s.Effect != iam.EffectAllow {
 			continue
 		}
-		cost, alike := 0, 0
+		cost, likeness := 0, 0
 		if !s.ActionMatched {
 			cost += 100
 		}
@@ -70,12 +72,12 @@ func (e *evaluation) closest(r iam.Result) (index, cost int) {
 			cost++
 			for _, want := range c.Expected {
 				for _, got := range c.Actual {
-					alike = max(alike, commonPrefix(want, got))
+					likeness = max(likeness, alike(want, got))
 				}
 			}
 		}
-		if best < 0 || cost < bestCost || cost == bestCost && alike > bestAlike {
-			best, bestCost, bestAlike = s.Index, cost, alike
+		if best < 0 || cost < bestCost || cost == bestCost && likeness > bestAlike {
+			best, bestCost, bestAlike = s.Index, cost, likeness
 		}
 	}
 	return best, bestCost

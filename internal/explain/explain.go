@@ -9,6 +9,7 @@ package explain
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/stint-dev/stint/iam"
 	"github.com/stint-dev/stint/internal/rules"
@@ -104,7 +105,7 @@ func WebIdentity(p *iam.Policy, call iam.WebIdentityCall) Explanation {
 	}
 	e := evaluation{
 		policy: p, host: hostOf(call.Issuer), claims: call.Claims, tags: call.Tags, carrier: "the token carries",
-		first:   iam.ActionAssumeRoleWithWebIdentity,
+		first: iam.ActionAssumeRoleWithWebIdentity, call: &call,
 		request: iam.Request{Resource: call.RoleARN, Principal: iam.Principal{Federated: call.Provider}, Context: call.Context()},
 		decide: func(p *iam.Policy) outcome {
 			r := iam.EvaluateWebIdentity(p, call)
@@ -118,6 +119,20 @@ func WebIdentity(p *iam.Policy, call iam.WebIdentityCall) Explanation {
 			cause:  fmt.Sprintf("the token is signed by %s, and the provider %s stands for another issuer", call.Issuer, call.Provider),
 			policy: "name the provider of the token's issuer in the trust policy and create it in the role's account",
 			caller: "present a token of the provider's issuer",
+		}})
+		return x
+	}
+	if o := e.decide(p); !o.allowed && notProvider(call.Provider) {
+		named := call.Provider
+		if all := federated(p); !slices.Contains(all, named) {
+			named = first(append(slices.DeleteFunc(all, func(v string) bool { return !notProvider(v) }), named)...)
+		}
+		x := e.shown(o)
+		x.Closest, _ = e.closest(o.deciding())
+		x.tell([]finding{{
+			kind:   WrongProvider,
+			cause:  noProvider(named, e.host),
+			policy: fmt.Sprintf("write arn:aws:iam::ACCOUNT:oidc-provider/%s as the Federated principal, with the number of the role's account", e.host),
 		}})
 		return x
 	}

@@ -11,7 +11,8 @@ import (
 
 // FuzzSuggestion asserts of any trust policy on a subject and a ref, and any
 // call, that the explanation agrees with package iam, that a denied caller is
-// told a cause and a change, and that the change lets the caller in.
+// told a cause and a change, and that the change lets the caller in, and without
+// a warning no stranger.
 func FuzzSuggestion(f *testing.F) {
 	for _, s := range []string{
 		"repo:octo-org/octo-repo:ref:refs/heads/main", "repo:octo-org/octo-repo:environment:prod", "repo:octo-org/octo-repo:pull_request",
@@ -75,8 +76,23 @@ func FuzzSuggestion(f *testing.F) {
 		if shape&4 == 0 && len(x.Edits) == 0 {
 			t.Fatalf("no change for %s: %s\n%s", x.Kind, x.Cause, document)
 		}
-		if len(x.Edits) > 0 {
-			letsIn(t, p, x, call)
+		if len(x.Edits) == 0 {
+			return
+		}
+		letsIn(t, p, x, call)
+		// A change without a warning lets in nobody of whom the policy says
+		// nothing.
+		stranger := job(map[string]any{"sub": "repo:evil/x:ref:refs/heads/evil", "repository": "evil/x", "repository_id": "1", "repository_owner": "evil",
+			"repository_owner_id": "2", "ref": "refs/heads/evil", "actor": "evil", "actor_id": "3", "job_workflow_ref": "evil/x", "workflow": "evil"})
+		if x.Warning != "" || got == stranger.Claims["sub"] {
+			return
+		}
+		changed, err := explain.Apply(p, x.Edits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if iam.EvaluateWebIdentity(changed, stranger).Allowed && !iam.EvaluateWebIdentity(p, stranger).Allowed {
+			t.Fatalf("%+v lets a stranger in, and nothing warns of it: %s\n%s", x.Edits, x.Cause, document)
 		}
 	})
 }

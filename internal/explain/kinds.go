@@ -4,7 +4,7 @@ package explain
 func Kinds() []Kind {
 	return []Kind{
 		EnvironmentSubject, BranchSubject, PullRequestSubject, LetterCase, LiteralWildcard, HostInSubject, NamesForm, IDsForm,
-		IssuerPrefix, Audience, WrongProvider, MisspeltKey, UnknownKey, AbsentKey, MissingAction, MissingTagSession,
+		RepositorySubject, IssuerPrefix, Audience, WrongProvider, MisspeltKey, UnknownKey, AbsentKey, MissingAction, MissingTagSession,
 		MissingSourceIdentity, Tags, SessionTag, InheritedTag, ChangedSourceIdentity, CallerPolicy,
 		WrongPrincipal, WrongResource, NoAllow, ExplicitDeny, SessionName, RoleNotNamed, RuleMismatch, RuleDenies, NotOurs, Session, Other,
 	}

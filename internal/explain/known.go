@@ -31,17 +31,73 @@ func literalWildcard(m *miss) *finding {
 		return nil
 	}
 	for i, want := range m.result.Expected {
-		if !strings.ContainsAny(want, "*?") || !glob(want, m.got) && !strings.EqualFold(want, m.got) {
+		if strings.ContainsAny(want, "*?") && (glob(want, m.got) || strings.EqualFold(want, m.got)) {
+			return m.wildcards(want, m.result.Written[i])
+		}
+	}
+	return nil
+}
+
+// wildcards is the change to an operator that takes them for such.
+func (m *miss) wildcards(want, wrote string) *finding {
+	operator := strings.Replace(m.result.Operator, m.source.Test, "StringLike", 1)
+	patterns := []string{wrote}
+	for _, other := range m.result.Written {
+		if other != wrote && strings.ContainsAny(other, "*?") {
+			patterns = append(patterns, other)
+		}
+	}
+	f := &finding{
+		kind:    LiteralWildcard,
+		cause:   fmt.Sprintf("%s takes the * in %q literally; only StringLike knows wildcards", m.source.Test, wrote),
+		policy:  fmt.Sprintf("put %s under %s instead of %s", m.result.Key, operator, m.result.Operator),
+		warning: fmt.Sprintf("%s then lets in everything that it matches, and * matches / and : too; to let in this caller alone write %q", quoted(patterns), m.got),
+		edits:   []Edit{m.edit(SetOperator, "", operator)},
+		partial: true,
+	}
+	if strings.Trim(want, "*") == "" {
+		// A pattern that matches everything is no condition.
+		f.policy = fmt.Sprintf("write %q instead of %q", m.got, wrote)
+		f.warning = fmt.Sprintf("under StringLike %q would let in everybody who meets the other conditions", wrote)
+		m.wrote = wrote
+		f.edits = m.replace(escape(m.e.policy, m.source.Test, m.got))
+	}
+	return f
+}
+
+// notAnARN knows operators for ARNs on what is none.
+func notAnARN(m *miss) *finding {
+	if !strings.HasPrefix(m.source.Test, "Arn") || m.source.Negated() || m.got == "" || strings.Count(m.got, ":") >= 5 && strings.HasPrefix(m.got, "arn:") {
+		return nil
+	}
+	operator := strings.Replace(m.result.Operator, m.source.Test, "StringLike", 1)
+	return &finding{
+		kind:    Other,
+		cause:   fmt.Sprintf("%s compares ARNs, and %q is none, so it never matches", m.source.Test, m.got),
+		policy:  fmt.Sprintf("put %s under %s instead of %s", m.result.Key, operator, m.result.Operator),
+		warning: fmt.Sprintf("%s then lets in everything that it matches", quoted(m.result.Written)),
+		edits:   []Edit{m.edit(SetOperator, "", operator)},
+		partial: true,
+	}
+}
+
+// spaces knows values that differ in spaces at their ends only.
+func spaces(m *miss) *finding {
+	if !m.isText() || m.got == "" {
+		return nil
+	}
+	for i, want := range m.result.Expected {
+		if !m.meets(strings.TrimSpace(want), strings.TrimSpace(m.got)) {
 			continue
 		}
-		operator := strings.Replace(m.result.Operator, m.source.Test, "StringLike", 1)
-		return &finding{
-			kind:    LiteralWildcard,
-			cause:   fmt.Sprintf("%s takes the * in %q literally; only StringLike knows wildcards", m.source.Test, m.result.Written[i]),
-			policy:  fmt.Sprintf("put %s under %s instead of %s", m.result.Key, operator, m.result.Operator),
-			warning: fmt.Sprintf("%q then lets in everything that it matches, and * matches / and : too; to let in this caller alone write %q", m.result.Written[i], m.got),
-			edits:   []Edit{m.edit(SetOperator, "", operator)},
+		m.want, m.wrote = want, m.result.Written[i]
+		to := strings.TrimSpace(m.wrote)
+		f := &finding{kind: Other, cause: fmt.Sprintf("there is a space at the end or the beginning of %q, and it counts: the call has %q", want, m.got)}
+		if m.got != strings.TrimSpace(m.got) {
+			to = escape(m.e.policy, m.source.Test, m.got)
 		}
+		f.policy, f.edits = fmt.Sprintf("write %q instead of %q", to, m.wrote), m.replace(to)
+		return f
 	}
 	return nil
 }
@@ -114,6 +170,9 @@ func audience(m *miss) *finding {
 		return nil
 	}
 	f := &finding{kind: Audience, caller: fmt.Sprintf("ask for the token with the audience %s", quoted(m.result.Expected))}
+	if len(m.result.Expected) > 0 {
+		f.tries = &attempt{audience: m.result.Expected[0]}
+	}
 	if m.got == "" {
 		f.cause = "the token has no audience in effect: it has no aud, or several and no azp"
 		f.policy, f.caller = f.caller, ""
@@ -132,7 +191,7 @@ func tags(m *miss) *finding {
 	name, isTag := strings.CutPrefix(key, "aws:requesttag/")
 	switch {
 	case isTag && !m.result.Present:
-		return &finding{
+		f := &finding{
 			kind:    Tags,
 			cause:   fmt.Sprintf("the policy expects the session tag %s to be %s, and %s no such tag", name, quoted(m.result.Expected), m.e.carrier),
 			policy:  fmt.Sprintf("remove the condition on %s", m.result.Key),
@@ -140,6 +199,8 @@ func tags(m *miss) *finding {
 			warning: "sessions without the tag then get in",
 			edits:   []Edit{m.edit(RemoveCondition, "", "")},
 		}
+		m.triesTag(f, name)
+		return f
 	case isTag && m.isText() && m.got != "":
 		return &finding{
 			kind:    Tags,
@@ -169,6 +230,15 @@ func tags(m *miss) *finding {
 	return nil
 }
 
+// triesTag tries the tag with the value that is expected of it.
+func (m *miss) triesTag(f *finding, name string) {
+	if len(m.result.Expected) == 0 || !tagText.MatchString(m.result.Expected[0]) {
+		return
+	}
+	f.tries = &attempt{tags: []iam.Tag{{Key: name, Value: m.result.Expected[0]}}}
+	f.otherwise = f.caller + ", and let the policy allow sts:TagSession for it"
+}
+
 // absent knows a key that exists and that this call does not carry.
 func absent(m *miss) *finding {
 	if m.result.Present || m.source.Test == "Null" {
@@ -185,11 +255,18 @@ func absent(m *miss) *finding {
 	case m.claim == "environment":
 		f.cause = "the job has no environment, so its token has no such claim"
 		f.caller = "add environment: " + strings.Join(m.result.Expected, " or ") + " to the job in the workflow"
+		if slices.ContainsFunc(m.result.Expected, func(want string) bool { return m.takesWildcards() && strings.ContainsAny(want, "*?") }) {
+			f.caller = "add an environment: whose name matches " + quoted(m.result.Expected) + " to the job in the workflow"
+		}
+		if len(m.result.Expected) > 0 && m.isSubjectOf() {
+			f.tries = &attempt{context: ":environment:" + m.result.Expected[0], claims: map[string]any{"environment": m.result.Expected[0]}}
+			f.otherwise = f.caller + ", and let the policy allow the subject that it then has, which names the environment"
+		}
 	case m.claim != "":
 		f.cause = fmt.Sprintf("the token has no claim %s, of which AWS makes %s", m.claim, m.result.Key)
 	case strings.EqualFold(m.result.Key, "sts:RoleSessionName"):
 		f.cause = "the policy tests the session's name, and the call has none"
-		f.caller = "call with the session name " + quoted(m.result.Expected)
+		f.caller = m.sessionName()
 	case strings.EqualFold(m.result.Key, "sts:SourceIdentity"):
 		f.cause = "the policy tests the source identity, and " + m.e.carrier + " none"
 		f.caller = "send a source identity"
@@ -221,8 +298,25 @@ func otherValue(m *miss) *finding {
 		edits:   m.add(m.got),
 	}
 	if strings.EqualFold(m.result.Key, "sts:RoleSessionName") {
-		f.caller = "call with the session name " + quoted(m.result.Expected)
+		f.caller = m.sessionName()
 		f.warning = "the session's name is chosen by whoever calls"
 	}
 	return f
+}
+
+// sessionName is what to call with, where the policy tests the session's name.
+func (m *miss) sessionName() string {
+	for _, want := range m.result.Expected {
+		if !sessionName.MatchString(want) {
+			return "call with a session name that matches " + quoted(m.result.Expected)
+		}
+	}
+	return "call with the session name " + quoted(m.result.Expected)
+}
+
+// isSubjectOf reports whether the token's subject is one that an environment
+// stands in.
+func (m *miss) isSubjectOf() bool {
+	_, ok := splitSubject(m.e.claimText("sub"))
+	return ok
 }

@@ -16,36 +16,98 @@ func misspeltKey(m *miss) *finding {
 	}
 	if m.claim != "" {
 		claims, _ := iam.IssuerClaims(m.e.host)
-		if slices.Contains(claims, m.claim) {
+		if slices.Contains(claims, m.claim) || instead[m.claim] != "" {
 			return nil
 		}
 		if _, inToken := m.e.claims[m.claim]; inToken {
 			return nil // a claim well written, and no condition key
 		}
-	}
-	near, best := "", 3
-	for _, key := range m.e.keys() {
-		if n := distance(strings.ToLower(m.result.Key), strings.ToLower(key)); n > 0 && n < best {
-			near, best = key, n
+		for meant := range instead {
+			if distance(m.claim, meant) < 3 {
+				return m.unexposed(meant)
+			}
 		}
 	}
+	near := m.nearest()
 	if near == "" {
 		return m.otherHost()
 	}
 	return m.rename(near, fmt.Sprintf("the condition key %s does not exist, so it is never there; %s does", m.result.Key, near))
 }
 
-// rename is the change to another key, and to the value that is found there
-// where that is another one too.
+// spoken are names that claims are called by, and that are none.
+var spoken = map[string]string{
+	"subject": "sub", "audience": "aud", "env": "environment", "environment_name": "environment",
+	"repo": "repository", "repository_name": "repository", "repo_id": "repository_id",
+	"owner_id": "repository_owner_id", "org_id": "repository_owner_id", "repo_owner_id": "repository_owner_id",
+	"branch": "ref", "ref_name": "ref", "git_ref": "ref", "job_workflow": "job_workflow_ref", "reusable_workflow": "job_workflow_ref",
+	"workflow_name": "workflow", "user": "actor", "user_id": "actor_id",
+}
+
+// nearest is the key that the one in the policy was to be, or empty: of those
+// that look like it the one whose value is what the policy expects, and else
+// the one that looks like it most.
+func (m *miss) nearest() string {
+	key := strings.ToLower(m.result.Key)
+	near, best := "", 100
+	for _, candidate := range m.e.keys() {
+		lower := strings.ToLower(candidate)
+		_, bare, _ := cutLast(lower, ':')
+		n := 0
+		switch apart := distance(key, lower); {
+		case apart == 0:
+			continue
+		case m.claim != "" && spoken[m.claim] != "" && lower == strings.ToLower(m.e.host)+":"+spoken[m.claim]:
+		case apart < 3:
+			n = apart
+		case key == bare: // without what stands before the colon
+		case m.claim != "" && len(m.claim) > 3 && strings.HasPrefix(lower, strings.ToLower(m.e.host)+":"+m.claim):
+			n = 3
+		default:
+			continue
+		}
+		// The value says more than the spelling.
+		if values, _ := m.e.request.Context.Get(candidate); len(values) != 1 || !slices.ContainsFunc(m.result.Expected, func(want string) bool { return m.meets(want, values[0]) }) {
+			n += 10
+		}
+		if n < best {
+			near, best = candidate, n
+		}
+	}
+	return near
+}
+
+func cutLast(s string, sep byte) (before, after string, found bool) {
+	if i := strings.LastIndexByte(s, sep); i >= 0 {
+		return s[:i], s[i+1:], true
+	}
+	return "", s, false
+}
+
+// rename is the change to another key. What else is in its way there is found
+// after it.
 func (m *miss) rename(key, cause string) *finding {
 	f := &finding{
-		kind:   MisspeltKey,
-		cause:  cause,
-		policy: fmt.Sprintf("write %s instead of %s", key, m.result.Key),
-		edits:  []Edit{m.edit(RenameKey, m.result.Key, key)},
+		kind:    MisspeltKey,
+		cause:   cause,
+		policy:  fmt.Sprintf("write %s instead of %s", key, m.result.Key),
+		edits:   []Edit{m.edit(RenameKey, m.result.Key, key)},
+		partial: true,
+	}
+	for _, c := range m.e.policy.Statements[m.index].Conditions {
+		if c.Operator != m.result.Operator || !strings.EqualFold(c.Key, key) {
+			continue
+		}
+		// Two conditions of one key and operator cannot be written.
+		f.policy = fmt.Sprintf("remove the condition on %s: the one on %s stands beside it", m.result.Key, key)
+		f.edits = []Edit{m.edit(RemoveCondition, "", "")}
+		if !sameValues(c.Values.Strings(), m.source.Values.Strings()) {
+			f.warning = fmt.Sprintf("the condition on %s has other values: make sure that they are those that are meant", key)
+		}
+		return f
 	}
 	values, _ := m.e.request.Context.Get(key)
-	if !m.isText() || len(values) != 1 || m.helps(f.edits) {
+	if !m.e.whole || !m.isText() || len(values) != 1 || m.helps(f.edits) {
 		return f
 	}
 	add := Edit{Op: AddValue, Statement: m.index, Operator: m.result.Operator, Key: key, To: escape(m.e.policy, m.source.Test, values[0])}
@@ -54,6 +116,11 @@ func (m *miss) rename(key, cause string) *finding {
 	f.policy += fmt.Sprintf(" and add %q to its values", add.To)
 	f.warning = fmt.Sprintf("every caller whose %s is %q then gets in", key, values[0])
 	return f
+}
+
+func sameValues(a, b []string) bool {
+	a, b = slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b))
+	return slices.Equal(slices.Compact(a), slices.Compact(b))
 }
 
 // realKeys are keys that exist and that a web identity call does not have, or
@@ -142,21 +209,53 @@ func unknownKey(m *miss) *finding {
 	if slices.Contains(claims, m.claim) {
 		return nil
 	}
+	return m.unexposed(m.claim)
+}
+
+// unexposed is that AWS makes no key of the claim that a key is, or was to be,
+// made of.
+func (m *miss) unexposed(claim string) *finding {
+	claims, _ := iam.IssuerClaims(m.e.host)
 	f := &finding{
 		kind:    UnknownKey,
-		cause:   fmt.Sprintf("AWS makes no condition key of the claim %s for tokens of %s, so %s is never there", m.claim, m.e.host, m.result.Key),
+		cause:   fmt.Sprintf("AWS makes no condition key of the claim %s for tokens of %s, so %s is never there", claim, m.e.host, m.result.Key),
 		policy:  fmt.Sprintf("remove the condition on %s; AWS has keys for %s", m.result.Key, strings.Join(claims, ", ")),
 		warning: "without the condition everybody gets in who meets the others",
 		edits:   []Edit{m.edit(RemoveCondition, "", "")},
 	}
-	if other := instead[m.claim]; other != "" && m.source.Test == "StringEquals" && m.source.Qualifier == iam.NoQualifier {
-		if values, ok := m.e.request.Context.Get(m.e.host + ":" + other); ok && len(values) == 1 {
-			key := m.e.host + ":" + other
-			f.policy = fmt.Sprintf("test %s for %q instead", key, values[0])
-			f.warning = ""
-			f.edits = []Edit{m.edit(RenameKey, m.result.Key, key),
-				{Op: AddValue, Statement: m.index, Operator: m.result.Operator, Key: key, To: escape(m.e.policy, m.source.Test, values[0])}}
+	other := instead[claim]
+	if !slices.Contains(claims, other) || m.source.Test != "StringEquals" || m.source.Qualifier != iam.NoQualifier || len(m.result.Written) == 0 {
+		return f
+	}
+	key := m.e.host + ":" + other
+	values, _ := m.e.request.Context.Get(key)
+	if len(values) != 1 {
+		return f
+	}
+	if claim != m.claim {
+		f.kind = MisspeltKey
+		f.cause = fmt.Sprintf("the condition key %s does not exist, and AWS makes none of the claim %s either, so it is never there", m.result.Key, claim)
+	}
+	f.policy = fmt.Sprintf("test %s for %q instead", key, values[0])
+	f.warning = ""
+	// What stood there is the other claim's: nothing of it is kept.
+	f.edits = []Edit{m.edit(RenameKey, m.result.Key, key)}
+	for i, old := range m.result.Written {
+		e := Edit{Op: RemoveValue, Statement: m.index, Operator: m.result.Operator, Key: key, From: old}
+		if i == 0 {
+			e.Op, e.To = ReplaceValue, escape(m.e.policy, m.source.Test, values[0])
 		}
+		f.edits = append(f.edits, e)
+	}
+	own := m.e.claimText(claim)
+	if own == "" && other == "job_workflow_ref" {
+		own = values[0] // the same workflow, where none is called
+	}
+	if !slices.Contains(m.result.Expected, own) {
+		f.cause += fmt.Sprintf("; and this caller is somebody else: its %s is %q, and the policy expects %s", claim, first(own, "not in the token"), quoted(m.result.Expected))
+		f.warning = fmt.Sprintf("every caller whose %s is %q then gets in, whom the policy does not name: make sure that it is yours", other, values[0])
+	} else if other == "job_workflow_ref" && values[0] != own {
+		f.warning = fmt.Sprintf("every workflow that calls %s then gets in", values[0])
 	}
 	return f
 }

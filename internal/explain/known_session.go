@@ -48,6 +48,23 @@ func principalTag(key string) (string, bool) {
 	return "", false
 }
 
+// tokenKey knows a key of a token in the policy of what a session asks for.
+func tokenKey(m *miss) *finding {
+	host, claim, ok := cutLast(m.result.Key, ':')
+	name, _, _ := strings.Cut(host, "/")
+	if m.e.session == nil || m.result.Present || m.source.Test == "Null" || !ok || strings.Contains(host, ":") || !strings.Contains(name, ".") {
+		return nil
+	}
+	key := "aws:PrincipalTag/" + claim
+	return &finding{
+		kind:    AbsentKey,
+		cause:   fmt.Sprintf("%s is a key of the call that the token is for, and a session never has it: what is to be known of the token later goes on as a session tag", m.result.Key),
+		policy:  fmt.Sprintf("test %s instead of %s, and give the session the tag %s", key, m.result.Key, claim),
+		edits:   []Edit{m.edit(RenameKey, m.result.Key, key)},
+		partial: true,
+	}
+}
+
 // sessionTag knows conditions on tags of the caller's session, and variables
 // that stand for them, where the session has no such tag.
 func sessionTag(m *miss) *finding {

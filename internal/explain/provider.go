@@ -1,6 +1,9 @@
 package explain
 
 import (
+	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/stint-dev/stint/iam"
@@ -35,7 +38,7 @@ func Provider(p *iam.Policy, roleARN, issuer string) string {
 	}
 	if roleARN != "" {
 		for _, v := range federated(p) {
-			if v == host {
+			if v == host && slices.Contains(builtIn, host) {
 				return host
 			}
 		}
@@ -54,4 +57,21 @@ func federated(p *iam.Policy) []string {
 		}
 	}
 	return all
+}
+
+// builtIn are the issuers that need no provider in the account, and that a
+// policy names by their host (IAM User Guide, "Creating a role for web identity
+// or OpenID Connect federation").
+var builtIn = []string{"accounts.google.com", "cognito-identity.amazonaws.com", "graph.facebook.com", "www.amazon.com"}
+
+var providerARN = regexp.MustCompile(`^arn:[a-z-]+:iam::\d{12}:oidc-provider/[^:/]+(:\d+)?(/[^:]*)?$`)
+
+// notProvider reports whether a Federated principal can mean no OIDC provider,
+// and no other either.
+func notProvider(principal string) bool {
+	return !providerARN.MatchString(principal) && !slices.Contains(builtIn, principal) && !strings.Contains(principal, ":saml-provider/") && principal != "*"
+}
+
+func noProvider(principal, host string) string {
+	return fmt.Sprintf("the Federated principal %q is no ARN of a provider: it is written as arn:aws:iam::ACCOUNT:oidc-provider/%s, with the account's twelve digits and without https://", short(principal), host)
 }

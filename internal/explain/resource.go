@@ -141,8 +141,14 @@ func (e *evaluation) awsPrincipal(s iam.StatementResult) finding {
 		return f
 	}
 	f.edits = []Edit{{Op: AddPrincipal, Statement: s.Index, Key: "AWS", To: arn}}
+	if strings.Contains(arn, ":role/") {
+		f.warning = fmt.Sprintf("every session of %s then gets in, whatever its name", arn)
+	}
 	for _, v := range source.Principal.AWS {
 		switch {
+		case e.session != nil && isSession(v.Text) && sameRole(v.Text, e.session.Role):
+			f.anotherSession(e, s.Index, v.Text)
+			return f
 		case strings.EqualFold(v.Text, arn):
 			f.kind = LetterCase
 			f.cause = fmt.Sprintf("only the case of letters differs, and it counts: the Principal has %q, the caller is %q", v.Text, arn)
@@ -153,6 +159,36 @@ func (e *evaluation) awsPrincipal(s iam.StatementResult) finding {
 		}
 	}
 	return f
+}
+
+// sameRole reports whether the ARN of a session is of the role, whose path it
+// lacks.
+func sameRole(session string, role Role) bool {
+	of, _ := ParseCaller(Role{ARN: session})
+	return account(of.ARN) == account(role.ARN) && account(of.ARN) != "" && roleName(of.ARN) == roleName(role.ARN)
+}
+
+// anotherSession is that the Principal names one session of the caller's role.
+func (f *finding) anotherSession(e *evaluation, index int, named string) {
+	_, wants := ParseCaller(Role{ARN: named})
+	role := roleName(e.session.Role.ARN)
+	f.caller = fmt.Sprintf("make the caller's session of %s with the session name %q", role, wants)
+	if e.session.Name == "" {
+		f.cause = fmt.Sprintf("the Principal names one session of the role %s, %q, and the name of the caller's session is not given", role, wants)
+		f.caller += ", and say so with --from " + named
+		f.warning = fmt.Sprintf("every session of %s then gets in, and not only %q", e.session.Role.ARN, wants)
+		return
+	}
+	parts := strings.SplitN(named, ":", 6)
+	if len(parts) != 6 {
+		return
+	}
+	parts[5] = "assumed-role/" + role + "/" + e.session.Name
+	to := strings.Join(parts, ":")
+	f.cause = fmt.Sprintf("the Principal names one session of the role %s, %q, and the caller's is %q", role, wants, e.session.Name)
+	f.policy = fmt.Sprintf("add {\"AWS\": %q} to the Principal of %s", to, name(e.policy, index))
+	f.warning = "the name of a session is chosen by whoever makes it"
+	f.edits = []Edit{{Op: AddPrincipal, Statement: index, Key: "AWS", To: to}}
 }
 
 // resource says why a statement is not about what is asked for.

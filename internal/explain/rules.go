@@ -3,6 +3,7 @@ package explain
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/stint-dev/stint/iam"
 	"github.com/stint-dev/stint/internal/awsclaims"
@@ -92,10 +93,30 @@ func decided(all []config.Rule, traces []rules.Trace, d rules.Decision) (Explana
 	if x.Suggestion == "" {
 		x.Suggestion = "write a rule that allows it"
 	}
+	x.CallerChange = x.withOthers(x.CallerChange)
 	if x.CallerChange == x.Suggestion {
 		x.CallerChange = ""
 	}
 	return x, d
+}
+
+// withOthers says beside the hint to add an environment what else the rule
+// asks for that the job has not.
+func (x *Explanation) withOthers(hint string) string {
+	const add, to = "add environment: ", " to the job in the workflow"
+	if x.Closest < 0 || x.Closest >= len(x.Statements) || !strings.Contains(hint, add) || !strings.Contains(hint, to) {
+		return hint
+	}
+	var others []string
+	for _, c := range x.Statements[x.Closest].Conditions {
+		if !c.Matched && c.Key != "environment" {
+			others = appendNew(others, c.Key)
+		}
+	}
+	if len(others) == 0 {
+		return hint
+	}
+	return strings.Replace(hint, to, to+", which alone will not do: "+strings.Join(others, " and ")+" must be as the rule has it too", 1)
 }
 
 func kindOf(r rules.Reason) Kind {
