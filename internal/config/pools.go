@@ -336,6 +336,7 @@ func (r *reader) poolIssuers() {
 		names = append(names, i.Name)
 	}
 	for i := range r.cfg.Pools {
+		by := map[string]string{}
 		for j := range r.cfg.Pools[i].Providers {
 			v := &r.cfg.Pools[i].Providers[j]
 			path := fmt.Sprintf("pools[%d].providers[%d]", i, j)
@@ -349,6 +350,10 @@ func (r *reader) poolIssuers() {
 			default:
 				v.Issuer = byURL["https://"+v.Name]
 			}
+			if first, twice := by[v.Issuer]; twice && v.Issuer != "" {
+				r.failAt(v.Pos, path, "the login that a job sends would choose whose rules decide", "the issuer %s is that of the provider %s already", v.Issuer, first)
+			}
+			by[v.Issuer] = v.Name
 		}
 	}
 }

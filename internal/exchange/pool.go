@@ -64,12 +64,12 @@ func (b *Broker) Identify(ctx context.Context, req PoolRequest) (string, error) 
 	if !ok {
 		return "", b.refusePool(ctx, entryOfPool(req), NoPool, req)
 	}
-	if !b.admit(pool) {
-		return "", b.poolError(TooManyRequests, req)
-	}
 	login, _, err := b.login(ctx, policy, req, []*rules.Pool{pool})
 	if err != nil {
 		return "", err
+	}
+	if !b.admit(pool) { // strangers do not count, or they could use it up
+		return "", b.poolError(TooManyRequests, req)
 	}
 	if err := b.remember(ctx, login); err != nil {
 		return "", err

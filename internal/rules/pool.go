@@ -37,9 +37,12 @@ type PoolProvider struct {
 	// Gives says that some role can be had in the enhanced flow.
 	Gives bool
 
-	pool            *Pool
-	enhanced, basic *Set
-	classicRoles    []string
+	pool         *Pool
+	denying      []*rule // of the file, shared by all pools
+	given        []*rule // of the enhanced flow
+	basic        *rule
+	asks         bool // a deny rule may look at the request
+	classicRoles []string
 }
 
 // PoolGrant is what a pool's grant says beside the session.
@@ -99,7 +102,7 @@ func (p *Pool) ByIssuer(name string) (*PoolProvider, bool) {
 
 // Roles are the ARNs that a job with these claims may have a chance of, as
 // Set.Roles says.
-func (v *PoolProvider) Roles(claims identity.Claims) []string { return v.enhanced.Roles(claims) }
+func (v *PoolProvider) Roles(claims identity.Claims) []string { return v.set(false).Roles(claims) }
 
 // IdentityID is the id of the identity that a subject of an issuer has in the
 // pool. It is derived, so that every replica gives the same, and says nothing
@@ -122,20 +125,47 @@ func (p *Pool) IdentityID(issuer, subject string) string {
 func (v *PoolProvider) Decide(claims identity.Claims, req Request, basic bool) Decision {
 	issuer, _ := claims.Text("iss")
 	sub, _ := claims.Text("sub")
-	set := v.set(basic)
 	req.pool = &PoolGrant{ID: v.pool.ID, ARN: v.pool.ARN, Provider: v.Name, ProviderARN: v.ARN, Identity: v.pool.IdentityID(issuer, sub), Subject: sub}
-	if basic {
-		req.pool.Basic, req.pool.Roles, req.Role = true, v.classicRoles, ""
-	}
 	req.Audience = v.pool.ID
+	if basic {
+		return v.decideBasic(claims, req)
+	}
+	return v.set(false).Decide(claims, req)
+}
+
+// decideBasic decides on a token with which the caller chooses the role. A deny
+// rule that looks at the role asked for is asked of each role that the token
+// could buy, which are all listed then: see compilePools.
+func (v *PoolProvider) decideBasic(claims identity.Claims, req Request) Decision {
+	set := v.set(true)
+	req.Role, req.pool.Basic, req.pool.Roles = "", true, v.classicRoles
+	if !v.asks {
+		return set.Decide(claims, req)
+	}
+	var roles []string
+	var denied Decision
+	for _, role := range v.classicRoles {
+		req.Role = role
+		if d := set.Decide(claims, req); d.Allowed() {
+			roles = append(roles, role)
+		} else {
+			denied = d
+		}
+	}
+	if len(roles) == 0 {
+		return denied
+	}
+	req.Role, req.pool.Roles = roles[0], roles
 	return set.Decide(claims, req)
 }
 
+// set is the rules that decide: the deny rules of the file, and the provider's.
 func (v *PoolProvider) set(basic bool) *Set {
+	own := v.given
 	if basic {
-		return v.basic
+		own = []*rule{v.basic}
 	}
-	return v.enhanced
+	return &Set{rules: slices.Concat(v.denying, own), audience: v.pool.ID, asks: v.asks}
 }
 
 // Trace is every rule that the provider's requests are held to, in the order of
@@ -174,12 +204,12 @@ func (v *PoolProvider) Rules(cfg *config.Config, basic bool) []config.Rule {
 // compilePools makes the pools' rules. The deny rules of the file stand before
 // them: what is denied there is denied at every door.
 func (s *Set) compilePools(cfg *config.Config, problems *config.Problems) {
-	var denying []rule
+	var denying []*rule
 	asks := false
 	for _, r := range s.rules {
 		if r.effect == Deny {
 			denying = append(denying, r)
-			asks = asks || r.when != nil
+			asks = asks || r.when != nil && strings.Contains(r.when.source, "request")
 		}
 	}
 	s.pools = make(map[string]*Pool, len(cfg.Pools))
@@ -190,15 +220,17 @@ func (s *Set) compilePools(cfg *config.Config, problems *config.Problems) {
 		for j := range c.Providers {
 			v := &c.Providers[j]
 			t := templates{cfg, problems, fmt.Sprintf("pools[%d].providers[%d]", i, j)}
-			made := &PoolProvider{Name: v.Name, ARN: v.ARN, Issuer: v.Issuer, Mapped: mapped, pool: p}
-			given, basic := t.poolRules(c, v)
-			made.Gives = len(given) > 0
-			made.enhanced = &Set{rules: slices.Concat(denying, given), audience: c.ID, asks: asks}
-			made.basic = &Set{rules: slices.Concat(denying, []rule{basic}), audience: c.ID, asks: asks}
+			made := &PoolProvider{Name: v.Name, ARN: v.ARN, Issuer: v.Issuer, Mapped: mapped, pool: p, denying: denying, asks: asks}
+			made.given, made.basic = t.poolRules(c, v)
+			made.Gives = len(made.given) > 0
 			for _, role := range c.ClassicRoles {
 				made.classicRoles = append(made.classicRoles, role.Value)
 			}
 			p.providers = append(p.providers, made)
+		}
+		if asks && c.Classic && len(c.ClassicRoles) == 0 {
+			problems.Add(cfg, c.Pos, fmt.Sprintf("pools[%d]", i), "add classic_roles: with the roles that a token of the basic flow may buy",
+				"a deny rule looks at the request, and in the basic flow the job chooses any role that trusts the pool: the rule would not hold")
 		}
 		s.pools[c.ID] = p
 	}
@@ -206,7 +238,7 @@ func (s *Set) compilePools(cfg *config.Config, problems *config.Problems) {
 
 // poolRules are the rules of a provider's enhanced flow, and the one of its
 // basic flow.
-func (t templates) poolRules(p *config.Pool, v *config.PoolProvider) (given []rule, basic rule) {
+func (t templates) poolRules(p *config.Pool, v *config.PoolProvider) (given []*rule, basic *rule) {
 	label := p.Label() + "/" + v.Name + "/"
 	made := t.session(config.RuleAWS{
 		Duration: p.Duration, SessionName: p.SessionName, Tags: v.Tags, Transitive: v.Transitive, SourceIdentity: v.SourceIdentity,
@@ -218,17 +250,16 @@ func (t templates) poolRules(p *config.Pool, v *config.PoolProvider) (given []ru
 		r.name = label + strconv.Itoa(i+1)
 		r.match = []condition{mappedCondition(m)}
 		r.roles = []config.Template{t.parse(m.Role, ".rules", config.ParseTemplate)}
-		given = append(given, r)
+		given = append(given, &r)
 	}
 	if p.DefaultRole.Value != "" && (len(v.Rules) == 0 || v.DefaultOnNoMatch) {
 		r := start
 		r.name, r.fallback = label+"default", true
 		r.roles = []config.Template{t.parse(p.DefaultRole, ".default_role", config.ParseTemplate)}
-		given = append(given, r)
+		given = append(given, &r)
 	}
-	basic = start
-	basic.name, basic.basic = label+"basic", true
-	return given, basic
+	start.name, start.basic = label+"basic", true
+	return given, &start
 }
 
 // mappedCondition is what a role mapping rule asks of its claim. Its value is

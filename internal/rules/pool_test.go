@@ -3,6 +3,7 @@ package rules_test
 import (
 	"fmt"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -48,15 +49,20 @@ pools:
 
 func pools(t *testing.T, pool, provider string) *rules.Set {
 	t.Helper()
-	cfg, err := config.Parse("stint.yaml", []byte(fmt.Sprintf(poolFile, pool)+provider))
-	if err != nil {
-		t.Fatal(err)
-	}
-	set, err := rules.Compile(cfg)
+	set, err := compile(t, fmt.Sprintf(poolFile, pool)+provider)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return set
+}
+
+func compile(t *testing.T, file string) (*rules.Set, error) {
+	t.Helper()
+	cfg, err := config.Parse("stint.yaml", []byte(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rules.Compile(cfg)
 }
 
 func jobClaims(issuer string, change map[string]any) identity.Claims {
@@ -156,6 +162,82 @@ func TestPoolBasic(t *testing.T) {
 	if d := v.Decide(jobClaims("github", map[string]any{"event_name": "pull_request_target"}), rules.Request{}, true); d.Reason != rules.DenyRule {
 		t.Errorf("a deny rule did not hold: %+v", d)
 	}
+}
+
+// TestPoolBasicDeniedRole: a deny rule about the role asked for holds in the
+// basic flow too, where the job asks for none.
+func TestPoolBasicDeniedRole(t *testing.T) {
+	const byEvent = "    match: {event_name: pull_request_target}\n"
+	for _, c := range []struct {
+		name, when, ref string
+		roles           []string
+	}{
+		{"on main", `request.role == "` + one + `" && claims.ref != "refs/heads/main"`, "refs/heads/main", []string{one, two}},
+		{"elsewhere", `request.role == "` + one + `" && claims.ref != "refs/heads/main"`, "refs/heads/else", []string{two}},
+		{"all but one", `request.role != "` + one + `"`, "refs/heads/main", []string{one}},
+		{"every role", `request["role"].startsWith("arn:")`, "refs/heads/main", nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			file := strings.Replace(poolFile, byEvent, "    when: '"+c.when+"'\n", 1)
+			set, err := compile(t, fmt.Sprintf(file, "classic: true\n    classic_roles: ["+one+","+two+"]"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, _ := set.Pool(poolID)
+			v, _ := p.Provider(ghName)
+			d := v.Decide(jobClaims("github", map[string]any{"ref": c.ref}), rules.Request{}, true)
+			g, ok := d.Grant()
+			pool, _ := g.Pool()
+			if ok != (c.roles != nil) || !slices.Equal(pool.Roles, c.roles) || g.Role() != "" || !ok && d.Reason != rules.DenyRule {
+				t.Errorf("allowed %v (%s), roles %q, want %q", ok, d.Reason, pool.Roles, c.roles)
+			}
+			if _, err := compile(t, fmt.Sprintf(file, "classic: true")); err == nil || !strings.Contains(err.Error(), "classic_roles") {
+				t.Errorf("a pool whose token buys any role was accepted: %v", err)
+			}
+		})
+	}
+}
+
+// TestPoolOneIssuer: the login that a job names must not choose among rules.
+func TestPoolOneIssuer(t *testing.T) {
+	_, err := config.Parse("stint.yaml", []byte(fmt.Sprintf(poolFile, "default_role: "+one)+`      - provider: token.actions.githubusercontent.com/octo-org
+        issuer: github
+        rules: [{claim: ref, starts_with: refs/, role: "`+two+`"}]
+`))
+	if err == nil || !strings.Contains(err.Error(), "the issuer github is that of the provider "+ghName+" already") {
+		t.Errorf("found %v", err)
+	}
+}
+
+// TestPoolsShareDenyRules: what a file takes grows with its rules and its pools,
+// not with the product of both.
+func TestPoolsShareDenyRules(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("issuer: https://stint.example.com\nissuers: {ci: {url: https://ci.example.com, audiences: [a]}}\nrules:\n")
+	for i := range 500 {
+		fmt.Fprintf(&b, "  - {name: d%d, effect: deny, match: {actor_id: \"%d\"}}\n", i, i)
+	}
+	b.WriteString("pools:\n")
+	for i := range 500 {
+		fmt.Fprintf(&b, "  - {id: 'eu-central-1:0b5f7a1e-3c1d-4c52-9f0e-%012d', account: \"111111111111\", default_role: %s, providers: [{provider: ci.example.com}]}\n", i, one)
+	}
+	cfg, err := config.Parse("stint.yaml", []byte(b.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	set, err := rules.Compile(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 10<<20 { // a copy per pool took 40 MiB and more
+		t.Errorf("500 pools and 500 deny rules take %d bytes", grown)
+	}
+	runtime.KeepAlive(set)
 }
 
 // TestPoolAudience: a stint token for a pool is had by the pool's rules only.
@@ -258,6 +340,10 @@ func TestDrop(t *testing.T) {
 	}
 	if d := decide(few, rules.Request{Policy: strings.Repeat("p", 300)}); d.Reason != rules.SessionTooLarge {
 		t.Errorf("with a large session policy: %+v", d)
+	}
+	// Nor one that asks for a long audience.
+	if d := decide(few, rules.Request{Audience: "https://" + strings.Repeat("a", 247), TokenOnly: true}); d.Reason != rules.SessionTooLarge {
+		t.Errorf("with a long audience: %+v", d)
 	}
 	if d := decide(few, rules.Request{PolicyARNs: []string{strings.Repeat("p", 300)}}); d.Reason != rules.SessionTooLarge {
 		t.Errorf("with large policy ARNs: %+v", d)

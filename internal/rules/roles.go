@@ -15,7 +15,7 @@ func (s *Set) Roles(claims identity.Claims) []string {
 	e := evaluation{set: s, claims: claims, values: map[string][]string{}, failed: map[*rule]string{}}
 	var roles []string
 	for i := range s.rules {
-		r := &s.rules[i]
+		r := s.rules[i]
 		if r.effect != Allow || len(r.issuers) > 0 && !slices.Contains(r.issuers, claims.Issuer()) ||
 			slices.ContainsFunc(r.match, func(c condition) bool { return e.condition(c) != nil }) {
 			continue

@@ -15,7 +15,7 @@ import (
 // Set is the compiled rules of a configuration. It is immutable and safe for
 // concurrent use. The zero Set denies everything.
 type Set struct {
-	rules    []rule
+	rules    []*rule
 	audience string // the aud where a request names none
 	asks     bool   // a condition may look at the request
 	pools    map[string]*Pool
@@ -81,7 +81,7 @@ func Compile(cfg *config.Config) (*Set, error) {
 		if len(problems) >= config.MaxProblems {
 			break
 		}
-		c := rule{name: r.Name, effect: Allow, issuers: r.Issuers}
+		c := &rule{name: r.Name, effect: Allow, issuers: r.Issuers}
 		if r.Deny {
 			c.effect = Deny
 		}
@@ -177,7 +177,7 @@ func (s *Set) decide(claims identity.Claims, req Request) Decision {
 	var matched []int
 	e.held = make([]int, len(s.rules))
 	for i := range s.rules {
-		r := &s.rules[i]
+		r := s.rules[i]
 		var miss *Miss
 		e.held[i], miss = e.evaluate(r)
 		d.Results[i] = Result{Rule: r.name, Effect: r.effect, Matched: miss == nil, Miss: miss}
@@ -200,7 +200,7 @@ func (s *Set) decide(claims identity.Claims, req Request) Decision {
 	case claims.Issuer() == "": // claims that nobody signed are nobody's
 		return d.deny(NoRuleMatched, "", "the claims have no issuer", "")
 	case denying >= 0:
-		r := &s.rules[denying]
+		r := s.rules[denying]
 		return e.explain(d.deny(DenyRule, r.name, fmt.Sprintf("the deny rule %s matches: %s", r.name, e.why(r)), ""), denying)
 	case len(matched) == 0:
 		return e.noneMatched(d)
@@ -227,7 +227,7 @@ func (e *evaluation) noneMatched(d Decision) Decision {
 func (e *evaluation) closest(d Decision, wanted func(*rule) bool) int {
 	found := -1
 	for i, result := range d.Results {
-		if result.Miss != nil && result.Effect == Allow && (found < 0 || e.held[i] > e.held[found]) && wanted(&e.set.rules[i]) {
+		if result.Miss != nil && result.Effect == Allow && (found < 0 || e.held[i] > e.held[found]) && wanted(e.set.rules[i]) {
 			found = i
 		}
 	}
@@ -308,7 +308,7 @@ func (e *evaluation) grant(d Decision, matched []int) Decision {
 	var listed []string
 	var unformed string
 	for _, i := range matched {
-		r := &e.set.rules[i]
+		r := e.set.rules[i]
 		role, roles, reason := e.role(r)
 		if role == "" && !r.basic {
 			listed = append(listed, roles...)
@@ -369,7 +369,7 @@ func (e *evaluation) issue(d Decision, r *rule, role string) Decision {
 	if p := e.req.pool; p != nil {
 		g.subject = p.Identity
 	}
-	g.fit(r.session.tags)
+	g.fit(r.session.tags, e.set.audience)
 	g.policy, g.policyARNs = e.req.Policy, slices.Clone(e.req.PolicyARNs)
 	if size := EstimateSize(g); size > MaxSessionSize {
 		detail, hint := tooLarge(g, size)

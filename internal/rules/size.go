@@ -74,9 +74,13 @@ func EstimateSize(g *Grant) int {
 }
 
 // fit drops optional tags, in the order that the rule gives, until the session
-// fits. It runs before the caller's own session policies are added: or a job
-// could make them large and get rid of a tag that a policy tests.
-func (g *Grant) fit(tags []tag) {
+// fits. What the caller chooses does not count, its session policies and the
+// audience that it asks for: or a job could make them large and get rid of a tag
+// that a policy tests.
+func (g *Grant) fit(tags []tag, audience string) {
+	asked := g.audience
+	g.audience = audience
+	defer func() { g.audience = asked }()
 	var order []tag
 	for _, t := range tags {
 		if t.drop > 0 && slices.ContainsFunc(g.session.Tags, func(s Tag) bool { return s.Key == t.key }) {

@@ -73,7 +73,7 @@ func (s *Set) Trace(claims identity.Claims, req Request) []Trace {
 // trace is a rule with its conditions. One in CEL is evaluated also where match
 // does not hold, which cannot change what was decided.
 func (e *evaluation) trace(index int, result Result) Trace {
-	r := &e.set.rules[index]
+	r := e.set.rules[index]
 	t := Trace{Index: index, Rule: r.name, Effect: r.effect, Matched: result.Matched, Conditions: []Condition{}}
 	if len(r.issuers) > 0 {
 		t.Conditions = append(t.Conditions, Condition{Operator: OperatorMatch, Key: "issuer", Expected: r.issuers,
@@ -130,7 +130,7 @@ func (e *evaluation) explain(d Decision, index int) Decision {
 // roles is the role asked for as a condition of a rule.
 func (e *evaluation) roles(index int, given bool) Condition {
 	c := Condition{Operator: OperatorRole, Key: "role", Expected: []string{}, Actual: []string{short(e.req.Role)}, Matched: given}
-	r := &e.set.rules[index]
+	r := e.set.rules[index]
 	_, formed, reason := e.role(r)
 	if given {
 		formed, reason = c.Actual, ""

@@ -127,6 +127,11 @@ func TestCognitoErrors(t *testing.T) {
 func TestCognitoLimit(t *testing.T) {
 	h := newPools(t)
 	token := h.token()
+	for range 3 { // whoever has no token uses nothing up
+		if kind, _ := h.cognito("GetId", object{"IdentityPoolId": slowPool}).cognitoError(t); kind != "NotAuthorizedException" {
+			t.Errorf("a stranger got %s", kind)
+		}
+	}
 	h.identityOf(slowPool, token)
 	id := h.identityOf(slowPool, token)
 	for op, input := range map[string]object{
