@@ -2,6 +2,7 @@ package lint
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/stint-dev/stint/internal/config"
@@ -15,16 +16,17 @@ type brokerRule struct {
 	rule   *config.Rule
 	index  int
 	host   string // the broker's issuer, as condition keys have it
+	pool   string // the id of the pool that it is made from
+	// anyRole says that tokens for the pool, as their audience, buy any role that
+	// trusts them.
+	anyRole bool
 }
 
-// eachBrokerRule calls f for every allow rule that lists a role by this ARN.
-// Roles with {claim} in them are not known, and stand for none.
-func (p *pass) eachBrokerRule(arn string, f func(b brokerRule)) {
-	if arn == "" {
-		return
-	}
+// eachBrokerRule calls f for every allow rule whose sessions may be ones of a
+// role.
+func (p *pass) eachBrokerRule(r *role, f func(b brokerRule)) {
 	p.eachSession(func(b brokerRule) {
-		if slices.ContainsFunc(b.rule.AWS.Roles, func(t config.Text) bool { return t.Value == arn }) {
+		if p.gives(b, r) == source.Yes {
 			f(b)
 		}
 	})
@@ -38,23 +40,74 @@ func (p *pass) eachSession(f func(b brokerRule)) {
 			f(b)
 		}
 	})
+	p.eachProvider(func(b brokerRule, pool *config.Pool, v *config.PoolProvider) {
+		b.rule.AWS.Roles = slices.Clone(pool.ClassicRoles)
+		if pool.DefaultRole.Value != "" {
+			b.rule.AWS.Roles = append(b.rule.AWS.Roles, pool.DefaultRole)
+		}
+		for _, m := range v.Rules {
+			b.rule.AWS.Roles = append(b.rule.AWS.Roles, m.Role)
+		}
+		b.anyRole = pool.Classic && len(pool.ClassicRoles) == 0 &&
+			!slices.ContainsFunc(pool.Providers, func(v config.PoolProvider) bool { return len(v.Rules) > 0 })
+		f(b)
+	})
+}
+
+// eachGrant calls f for every rule, and for what a pool gives by its role
+// mapping rules, by its default role and in the basic flow as for a rule each.
+func (p *pass) eachGrant(f func(b brokerRule)) {
+	p.eachRule(f)
+	p.eachProvider(func(b brokerRule, pool *config.Pool, v *config.PoolProvider) {
+		grant := func(name string, pos config.Pos, match []config.Match, roles ...config.Text) {
+			one := b
+			rule := *b.rule
+			rule.Name, rule.Pos, rule.Match, rule.AWS.Roles = b.rule.Name+name, pos, match, roles
+			one.rule = &rule
+			f(one)
+		}
+		for i, m := range v.Rules {
+			grant("/"+strconv.Itoa(i+1), m.Pos, []config.Match{mapped(m)}, m.Role)
+		}
+		if pool.DefaultRole.Value != "" && (len(v.Rules) == 0 || v.DefaultOnNoMatch) {
+			grant("/default", v.Pos, nil, pool.DefaultRole)
+		}
+		if pool.Classic {
+			grant("/basic", v.Pos, nil, pool.ClassicRoles...)
+		}
+	})
+}
+
+// mapped is a role mapping rule as a condition of a rule.
+func mapped(m config.RoleRule) config.Match {
+	pattern := m.Value.Value
+	switch m.Type {
+	case config.StartsWith:
+		pattern += "*"
+	case config.Contains:
+		pattern = "*" + pattern + "*"
+	case config.NotEqual:
+		pattern = "*" // all but one
+	}
+	return config.Match{Claim: m.Claim, Patterns: []config.Text{{Value: pattern, Pos: m.Value.Pos}}}
+}
+
+// eachProvider calls f for every provider of a pool, with a rule that has what
+// its sessions have.
+func (p *pass) eachProvider(f func(b brokerRule, pool *config.Pool, v *config.PoolProvider)) {
 	for i := range p.inv.Configs {
 		c := &p.inv.Configs[i]
 		if c.Config == nil {
 			continue
 		}
+		host := strings.TrimPrefix(c.Config.Issuer, "https://")
 		for k := range c.Config.Pools {
 			pool := &c.Config.Pools[k]
-			for _, v := range pool.Providers {
+			for n := range pool.Providers {
+				v := &pool.Providers[n]
 				rule := &config.Rule{Name: pool.Label() + "/" + v.Name, Issuers: []string{v.Issuer}, Pos: v.Pos,
-					AWS: config.RuleAWS{Roles: slices.Clone(pool.ClassicRoles), Tags: v.Tags, Transitive: v.Transitive, SourceIdentity: v.SourceIdentity}}
-				if pool.DefaultRole.Value != "" {
-					rule.AWS.Roles = append(rule.AWS.Roles, pool.DefaultRole)
-				}
-				for _, m := range v.Rules {
-					rule.AWS.Roles = append(rule.AWS.Roles, m.Role)
-				}
-				f(brokerRule{config: c, rule: rule, index: -1, host: strings.TrimPrefix(c.Config.Issuer, "https://")})
+					AWS: config.RuleAWS{Tags: v.Tags, Transitive: v.Transitive, SourceIdentity: v.SourceIdentity}}
+				f(brokerRule{config: c, rule: rule, index: -1, host: host, pool: pool.ID}, pool, v)
 			}
 		}
 	}
@@ -69,7 +122,7 @@ func (p *pass) eachRule(f func(b brokerRule)) {
 		}
 		host := strings.TrimPrefix(c.Config.Issuer, "https://")
 		for k := range c.Config.Rules {
-			f(brokerRule{c, &c.Config.Rules[k], k, host})
+			f(brokerRule{config: c, rule: &c.Config.Rules[k], index: k, host: host})
 		}
 	}
 }

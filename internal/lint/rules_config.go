@@ -168,7 +168,7 @@ func oneOwner(platform string, issuer *config.Issuer) bool {
 }
 
 func ruleOpen(p *pass) {
-	p.eachRule(func(b brokerRule) {
+	p.eachGrant(func(b brokerRule) {
 		platform := b.platform()
 		if b.rule.Deny || platform != "github" && platform != "gitlab" {
 			return // of other platforms it is not known what a claim tells
@@ -186,7 +186,7 @@ func ruleOpen(p *pass) {
 				}
 			}
 		}
-		if b.rolePerRepository(platform) {
+		if b.rolePerRepository(platform) || b.pool != "" && b.tagsRepository(platform) {
 			return
 		}
 		var names []string
@@ -210,7 +210,17 @@ func (b brokerRule) rolePerRepository(platform string) bool {
 			return false
 		}
 	}
-	return true
+	return len(b.rule.AWS.Roles) > 0
+}
+
+// tagsRepository reports whether every session has a tag with the repository.
+// Pools are made to give one role to all and to tell sessions apart by their
+// tags.
+func (b brokerRule) tagsRepository(platform string) bool {
+	return slices.ContainsFunc(b.rule.AWS.Tags, func(t config.Tag) bool {
+		return b.mayBeAbsent(t) == source.No &&
+			slices.ContainsFunc(claimsOf(t), func(c string) bool { return levels[platform][c] == tellsRepository })
+	})
 }
 
 // name is the rule's name with its place.
@@ -227,7 +237,7 @@ func (p *pass) ruleFinding(b brokerRule, at source.Text, fix, message string) {
 }
 
 func roleUnknown(p *pass) {
-	p.eachRule(func(b brokerRule) {
+	p.eachGrant(func(b brokerRule) {
 		for _, t := range b.rule.AWS.Roles {
 			if strings.Contains(t.Value, "{") {
 				continue // which role it is depends on claims
@@ -280,7 +290,7 @@ func ruleShadowed(p *pass) {
 		}
 		all, own := b.config.Config.Rules, b.tokens()
 		for i := range all {
-			d := brokerRule{b.config, &all[i], i, b.host}
+			d := brokerRule{config: b.config, rule: &all[i], index: i, host: b.host}
 			if all[i].Deny && d.covers(own) {
 				p.report(b.rule.Name, b.name(), "", "the deny rule %s in line %d matches whatever this rule matches", d.rule.Name, d.rule.Pos.Line)
 				return
@@ -309,7 +319,7 @@ func ruleShadowed(p *pass) {
 func (b brokerRule) earlier(role string, own tokens) int {
 	all := b.config.Config.Rules
 	for i := range all[:b.index] {
-		a := brokerRule{b.config, &all[i], i, b.host}
+		a := brokerRule{config: b.config, rule: &all[i], index: i, host: b.host}
 		if !all[i].Deny && a.covers(own) && a.lists(role) {
 			return i
 		}

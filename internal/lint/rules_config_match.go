@@ -60,7 +60,7 @@ func idPattern(platform, claim, value string) bool {
 var nameClaims = []string{"repository", "repository_owner", "repository_name", "sub", "project_path", "namespace_path", "job_project_path", "job_namespace_path"}
 
 func ruleRenameable(p *pass) {
-	p.eachRule(func(b brokerRule) {
+	p.eachGrant(func(b brokerRule) {
 		platform := b.platform()
 		if b.rule.Deny || platform != "github" && platform != "gitlab" {
 			return
@@ -97,7 +97,7 @@ func fixID(platform string) string {
 }
 
 func rulePrefix(p *pass) {
-	p.eachRule(func(b brokerRule) {
+	p.eachGrant(func(b brokerRule) {
 		if b.rule.Deny {
 			return // a deny rule is safer the more it matches
 		}
@@ -181,7 +181,7 @@ func versionTag(before string) bool {
 }
 
 func ruleWorkflowRefMoves(p *pass) {
-	p.eachRule(func(b brokerRule) {
+	p.eachGrant(func(b brokerRule) {
 		if sha, ok := b.values("job_workflow_sha"); b.rule.Deny || ok && !slices.ContainsFunc(sha, func(t config.Text) bool { return strings.Contains(t.Value, "*") }) {
 			return
 		}
@@ -209,7 +209,7 @@ var pullEvents = []struct{ event, ref string }{
 }
 
 func rulePullRequest(p *pass) {
-	p.eachRule(func(b brokerRule) {
+	p.eachGrant(func(b brokerRule) {
 		if b.rule.Deny || b.platform() != "github" {
 			return
 		}
@@ -235,7 +235,7 @@ func (p *pass) rolesWrite(b brokerRule) source.Truth {
 	out := source.Unknown
 	for i := range p.inv.Roles {
 		r := &p.inv.Roles[i]
-		if arn := arnOf(r); arn != "" && slices.ContainsFunc(b.rule.AWS.Roles, func(t config.Text) bool { return t.Value == arn }) && canWrite(r) == source.Yes {
+		if p.gives(b, r) == source.Yes && canWrite(r) == source.Yes {
 			out = source.Yes
 		}
 	}
@@ -293,18 +293,20 @@ func (b brokerRule) deniedFor(event, ref string) bool {
 			return false
 		}
 		r.When.Value = "" // what the expression denies is not known: it may be this
-		return brokerRule{b.config, &r, 0, b.host}.covers(own)
+		return brokerRule{config: b.config, rule: &r, host: b.host}.covers(own)
 	})
 }
 
 func ruleTagMayBeAbsent(p *pass) {
+	tests := p.tagTests()
 	p.eachSession(func(b brokerRule) {
+		tested := tests.of(p, b)
 		for _, t := range b.rule.AWS.Tags {
 			lacks := b.mayBeAbsent(t)
 			if lacks == source.No || t.Drop > 0 { // of the latter rule-tag-dropped tells
 				continue
 			}
-			where := p.testsTag(b, t.Key)
+			where := tested(t.Key)
 			if where == "" {
 				continue
 			}
@@ -319,61 +321,20 @@ func ruleTagMayBeAbsent(p *pass) {
 // ruleTagDropped reports tags that a session may lose although a policy tests
 // them.
 func ruleTagDropped(p *pass) {
+	tests := p.tagTests()
 	p.eachSession(func(b brokerRule) {
+		if !slices.ContainsFunc(b.rule.AWS.Tags, func(t config.Tag) bool { return t.Drop > 0 }) {
+			return
+		}
+		tested := tests.of(p, b)
 		for _, t := range b.rule.AWS.Tags {
 			if t.Drop == 0 {
 				continue
 			}
-			if where := p.testsTag(b, t.Key); where != "" {
+			if where := tested(t.Key); where != "" {
 				p.report(b.rule.Name, b.at(t.Key, t.Pos), "Take drop out of the tag, and give it to one that no policy tests.",
 					"the tag %s is dropped where the session would not fit, and %s tests it", t.Key, where)
 			}
 		}
 	})
-}
-
-// testsTag says which role of the rule, among those that were read, has a policy
-// that tests a tag; empty where none does.
-func (p *pass) testsTag(b brokerRule, key string) string {
-	for i := range p.inv.Roles {
-		r := &p.inv.Roles[i]
-		arn := arnOf(r)
-		if arn == "" || !slices.ContainsFunc(b.rule.AWS.Roles, func(t config.Text) bool { return t.Value == arn }) {
-			continue
-		}
-		if r.Trust != nil && testsKey(r.Trust, requestTag+key) {
-			return "the trust policy of " + r.Address
-		}
-		for _, a := range r.Identity {
-			if a.Policy != nil && testsKey(a.Policy, principalTag+key) {
-				return "the policy " + a.Name + " of " + r.Address
-			}
-		}
-	}
-	return ""
-}
-
-// testsKey reports whether a policy has a condition on a key, or its value in a
-// variable.
-func testsKey(document *policy, key string) bool {
-	in := func(list []source.Text) bool {
-		return slices.ContainsFunc(list, func(t source.Text) bool {
-			return slices.ContainsFunc(variables(t), func(name string) bool {
-				name, _, _ = strings.Cut(name, ",")
-				return strings.EqualFold(strings.TrimSpace(name), key)
-			})
-		})
-	}
-	for i := range document.Statements {
-		s := &document.Statements[i]
-		if in(s.Resource.List) || in(s.NotResource.List) {
-			return true
-		}
-		for k := range s.Conditions {
-			if c := &s.Conditions[k]; strings.EqualFold(c.Key.String(), key) || in(c.Values.List) {
-				return true
-			}
-		}
-	}
-	return false
 }

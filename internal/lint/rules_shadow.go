@@ -48,7 +48,7 @@ func roleTagShadows(p *pass) {
 // sentByBroker are the tags that a broker's rules give sessions of the role.
 func (p *pass) sentByBroker(r *role) []sent {
 	var out []sent
-	p.eachBrokerRule(arnOf(r), func(b brokerRule) {
+	p.eachBrokerRule(r, func(b brokerRule) {
 		for _, t := range b.rule.AWS.Tags {
 			why := fmt.Sprintf("which rule %s of %s leaves out where the token has no %s", b.rule.Name, b.config.File, strings.Join(claimsOf(t), ", "))
 			if t.Drop > 0 {

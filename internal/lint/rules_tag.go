@@ -113,7 +113,7 @@ func tagSessionMissing(p *pass) {
 
 // brokerTags joins a role with the rules of a broker that send it tags.
 func (p *pass) brokerTags(r *role, trust *policy) {
-	p.eachBrokerRule(arnOf(r), func(b brokerRule) {
+	p.eachBrokerRule(r, func(b brokerRule) {
 		if len(b.rule.AWS.Tags) == 0 {
 			return
 		}
