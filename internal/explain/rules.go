@@ -66,7 +66,11 @@ func Pool(cfg *config.Config, set *rules.Set, id string, basic bool, payload map
 	provider, _ := compiled.Provider(pool.Providers[v].Name)
 	x, d := decided(provider.Rules(cfg, basic), provider.Trace(claims, req, basic), provider.Decide(claims, req, basic))
 	if g, granted := d.Grant(); granted && basic {
-		x.Cause = fmt.Sprintf("%s gives a token of the pool", g.Rule())
+		buys := "any role that trusts the pool"
+		if given, _ := g.Pool(); given.Roles != nil {
+			buys = strings.Join(given.Roles, ", ")
+		}
+		x.Cause = fmt.Sprintf("%s gives a token of the pool, which buys %s", g.Rule(), buys)
 	}
 	return x, d, nil
 }
