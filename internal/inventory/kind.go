@@ -67,7 +67,14 @@ func (r *reader) ours(name string) {
 
 // file reads a file of whatever kind. named says that the user named it.
 func (r *reader) file(name string, data []byte, named bool) {
+	text, wide := fromUTF16(data)
 	switch {
+	case wide:
+		if named || marked(text) || isTerraform(name) {
+			r.ours(name)
+			r.problem(&source.Error{Position: source.Position{File: name}, Message: "expected UTF-8, found UTF-16: save the file as UTF-8"})
+		}
+		return
 	case isTerraform(name):
 		r.module(name, data)
 		return
@@ -85,6 +92,10 @@ func (r *reader) file(name string, data []byte, named bool) {
 		r.template(name, data)
 	case slices.ContainsFunc(documentKeys, func(k string) bool { return keys[k] }):
 		r.yamlDocument(name, data, named)
+	case isTemplate(name) && marked(data):
+		r.template(name, data)
+	case isJSON(name) && marked(data):
+		r.json(name, data, named)
 	case named && isHCL(data):
 		r.module(name, data)
 	case named && len(bytes.TrimSpace(data)) == 0:
@@ -113,6 +124,38 @@ func looksJSON(data []byte) bool {
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	data = bytes.TrimLeft(data, " \t\r\n")
 	return len(data) > 0 && (data[0] == '{' || data[0] == '[')
+}
+
+func isJSON(name string) bool { return strings.EqualFold(filepath.Ext(name), ".json") }
+
+// isTemplate reports whether a file is for CloudFormation by its name.
+func isTemplate(name string) bool {
+	ext := filepath.Ext(name)
+	return strings.EqualFold(ext, ".template") || strings.EqualFold(ext, ".cfn")
+}
+
+// fromUTF16 is the ASCII text of a file in UTF-16, as some shells write what
+// they redirect; wide is false for a file that is not in UTF-16. It serves to
+// know what the file was meant to be, not to read it.
+func fromUTF16(data []byte) (text []byte, wide bool) {
+	if len(data) < 2 {
+		return nil, false
+	}
+	first := -1 // where the ASCII byte of a pair is
+	switch {
+	case data[0] == 0xff && data[1] == 0xfe, data[0] >= ' ' && data[1] == 0:
+		first = 0
+	case data[0] == 0xfe && data[1] == 0xff, data[0] == 0 && data[1] >= ' ':
+		first = 1
+	default:
+		return nil, false
+	}
+	for i := 0; i+1 < len(data); i += 2 {
+		if data[i+1-first] == 0 {
+			text = append(text, data[i+first])
+		}
+	}
+	return text, true
 }
 
 // marks stand in no file by chance that is none of the known kinds.

@@ -1,6 +1,7 @@
 package inventory_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
+	"unicode/utf16"
 
 	"github.com/stint-dev/stint/internal/inventory"
 	"github.com/stint-dev/stint/internal/source"
@@ -203,6 +205,56 @@ func TestOfNoKind(t *testing.T) {
 		if inv = folder(map[string]string{name: data}); len(inv.Problems) > 0 || len(inv.Files) > 0 {
 			t.Errorf("%s in a folder: found %v %v", name, summary(inv), inv.Files)
 		}
+	}
+}
+
+// A file in a folder that was meant for AWS and cannot be read is a problem:
+// silence would pass for a clean bill.
+func TestUnreadable(t *testing.T) {
+	encoded := func(order binary.AppendByteOrder, mark bool, s string) string {
+		var out []byte
+		if mark {
+			out = order.AppendUint16(out, 0xfeff)
+		}
+		for _, u := range utf16.Encode([]rune(s)) {
+			out = order.AppendUint16(out, u)
+		}
+		return string(out)
+	}
+	template := "  Resources:\n    A:\n      Type: AWS::IAM::Role\n"
+	for name, c := range map[string]struct{ data, want string }{
+		"comment.json":      {"// of ci\n" + trust, "comment.json:1:1: "},
+		"conflict.json":     {"<<<<<<< HEAD\n" + trust, "conflict.json:1:1: "},
+		"conflict.template": {"<<<<<<< HEAD\n" + template, "conflict.template:"},
+		"indented.template": {template + "  - x\n", "indented.template:"},
+		"quoted.json":       {"\"" + strings.ReplaceAll(trust, `"`, `\"`), "quoted.json:1:"},
+		"little.json":       {encoded(binary.LittleEndian, true, trust), "expected UTF-8, found UTF-16: save the file as UTF-8"},
+		"big.json":          {encoded(binary.BigEndian, true, trust), "expected UTF-8, found UTF-16"},
+		"unmarked.json":     {encoded(binary.LittleEndian, false, trust), "expected UTF-8, found UTF-16"},
+		"utf16.yaml":        {encoded(binary.LittleEndian, true, template), "expected UTF-8, found UTF-16"},
+		"utf16.tf":          {encoded(binary.LittleEndian, true, "resource \"aws_iam_role\" \"a\" {}\n"), "expected UTF-8, found UTF-16"},
+	} {
+		for _, inv := range []*inventory.Inventory{read(name, c.data), folder(map[string]string{name: c.data})} {
+			if len(inv.Problems) != 1 || !strings.Contains(inv.Problems[0].Error(), c.want) || !reflect.DeepEqual(inv.Files, []string{name}) {
+				t.Errorf("%s: found %v, files %v", name, summary(inv), inv.Files)
+			}
+		}
+	}
+	for name, data := range map[string]string{
+		"tsconfig.json":  "// of the compiler\n{}",
+		"utf16.json":     encoded(binary.LittleEndian, true, `{"name":"x"}`),
+		"notes.template": "Dear {{name}}",
+		"role.yaml":      "# how sts:AssumeRole works\nname: x\n",
+	} {
+		if inv := folder(map[string]string{name: data}); len(inv.Problems)+len(inv.Files) > 0 {
+			t.Errorf("%s: found %v, files %v", name, summary(inv), inv.Files)
+		}
+	}
+	if inv := folder(map[string]string{"indented.template": template}); len(inv.Roles) != 1 || len(inv.Problems) > 0 {
+		t.Errorf("an indented template: found %v", summary(inv))
+	}
+	if inv := folder(map[string]string{"bom.json": "\xef\xbb\xbf" + trust}); len(inv.Roles) != 1 || len(inv.Problems) > 0 {
+		t.Errorf("with the mark of UTF-8: found %v", summary(inv))
 	}
 }
 
