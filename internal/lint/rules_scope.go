@@ -103,11 +103,7 @@ func (a *admission) example() string {
 }
 
 func subMissing(p *pass) {
-	for _, r := range p.inv.Roles {
-		if r.Trust == nil {
-			p.unknown(r.Address, source.Text{Position: r.Position}, "the trust policy of the role is not in the files, or known only after a deployment, so no rule could look at it")
-		}
-	}
+	unread(p)
 	p.eachAdmission(func(a *admission) {
 		if a.tests("sub") || a.mistaken || a.provider.Shared == source.No {
 			return

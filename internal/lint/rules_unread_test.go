@@ -1,0 +1,31 @@
+package lint
+
+import "testing"
+
+// TestUnread: a part of a trust policy of which nothing is known is said, so
+// that silence means that all of it was looked at.
+func TestUnread(t *testing.T) {
+	whole := func(statement string) world {
+		return world{trust: `{"Version":"2012-10-17","Statement":` + statement + `}`}
+	}
+	ours := allowFor(github, trusted)
+	chain := func(principal string) world {
+		return whole(`[{"Effect":"Allow","Principal":` + principal + `,"Action":"sts:AssumeRole"}]`)
+	}
+	const further, who = "unknown: may have further statements", "unknown: of statement 1 is known only after a deployment"
+	runWorlds(t, "sub-missing", []worldCase{
+		{"no trust policy", world{}, "unknown: the trust policy of the role is not in the files"},
+		{"every statement", whole(`"@@"`), further},
+		{"a statement", whole(`["@@"]`), further},
+		{"a statement beside one", whole(`[` + ours + `,"@@"]`), further},
+		{"the principal", chain(`"@@"`), who},
+		{"the AWS principal", chain(`{"AWS":"@@"}`), who},
+		{"one of two AWS principals", chain(`{"AWS":["arn:aws:iam::111111111111:role/ci","@@"]}`), who},
+		{"the kind of the principal", chain(`{"@@":"x"}`), who},
+		{"the principal and the action", whole(`[{"Effect":"Allow","Principal":"@@","Action":"@@"}]`), who},
+		{"the account of the principal", chain(`{"AWS":"arn:aws:iam::@@:root"}`), ""},
+		{"the principal of a Deny", whole(`[` + ours + `,{"Effect":"Deny","Principal":"@@","Action":"sts:AssumeRole"}]`), ""},
+		{"the principal of another action", whole(`[{"Effect":"Allow","Principal":"@@","Action":"sts:GetCallerIdentity"}]`), ""},
+		{"nothing", whole(`[` + ours + `]`), ""},
+	})
+}
