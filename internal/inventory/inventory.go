@@ -22,7 +22,17 @@ type Inventory struct {
 	Azure     []AzureApplication
 	Workflows []Workflow
 	Configs   []Configuration
+	Unread    []UnreadModule
 	Problems  []error // each a *source.Error, or says which path could not be read
+}
+
+// UnreadModule is a Terraform module that the files call and that is not among
+// them. What it makes is not known.
+type UnreadModule struct {
+	Address  string
+	Position source.Position
+	Source   string // as it is written; empty where it is not known
+	Local    bool   // it is a folder that could be named too
 }
 
 // Role is an IAM role, or a trust policy that stands alone.

@@ -45,6 +45,9 @@ func (r *reader) readModules() {
 	r.problems(err)
 	for _, m := range modules {
 		r.terraformResources(m.Resources)
+		for _, u := range m.Unread {
+			r.inv.Unread = append(r.inv.Unread, UnreadModule(u))
+		}
 	}
 }
 

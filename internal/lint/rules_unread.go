@@ -15,6 +15,16 @@ func unread(p *pass) {
 			p.unknown(r.Address, source.Text{Position: r.Position}, "the trust policy of the role is not in the files, or known only after a deployment, so no rule could look at it")
 		}
 	}
+	for _, m := range p.inv.Unread {
+		what, help := "", ""
+		if m.Source != "" {
+			what = " (" + m.Source + ")"
+		}
+		if m.Local {
+			help = "; name its folder too"
+		}
+		p.unknown(m.Address, source.Text{Position: m.Position}, "the module%s is not among the files, so no rule looked at the roles that it may make%s", what, help)
+	}
 	p.eachTrust(func(r *role, trust *policy) {
 		if trust.Open {
 			at := r.Position

@@ -1,6 +1,12 @@
 package lint
 
-import "testing"
+import (
+	"slices"
+	"testing"
+	"testing/fstest"
+
+	"github.com/stint-dev/stint/internal/inventory"
+)
 
 // TestUnread: a part of a trust policy of which nothing is known is said, so
 // that silence means that all of it was looked at.
@@ -28,4 +34,23 @@ func TestUnread(t *testing.T) {
 		{"the principal of another action", whole(`[{"Effect":"Allow","Principal":"@@","Action":"sts:GetCallerIdentity"}]`), ""},
 		{"nothing", whole(`[` + ours + `]`), ""},
 	})
+
+	inv := inventory.LoadFS(fstest.MapFS{
+		"live/main.tf":      {Data: []byte("module \"here\" { source = \"../role\" }\nmodule \"beside\" { source = \"../../gone\" }\nmodule \"far\" { source = \"acme/role/aws\" }\n")},
+		"role/main.tf":      {Data: []byte("variable \"x\" {}\n")},
+		"live/json.tf.json": {Data: []byte(`{"module": {"json": {"source": "git::https://example.com/x.git"}}}`)},
+	})
+	_, unknown := by(Run(inv, Options{}), "sub-missing")
+	var got []string
+	for _, f := range unknown {
+		got = append(got, f.Subject+" "+f.Message)
+	}
+	slices.Sort(got)
+	if want := []string{
+		"module.beside the module (../../gone) is not among the files, so no rule looked at the roles that it may make; name its folder too",
+		"module.far the module (acme/role/aws) is not among the files, so no rule looked at the roles that it may make",
+		"module.json the module (git::https://example.com/x.git) is not among the files, so no rule looked at the roles that it may make",
+	}; !slices.Equal(got, want) {
+		t.Errorf("found %q", got)
+	}
 }

@@ -25,6 +25,7 @@ type evaluator struct {
 	levels    int
 	emitted   int // bytes, about, of the resources made
 	calls     int
+	unread    []Unread
 	extra     int // texts in strings that were parsed
 	full      bool
 	weights   map[*source.Node]weight

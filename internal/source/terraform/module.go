@@ -65,10 +65,26 @@ func (m *module) all() {
 		}
 	}
 	for _, b := range m.c.calls {
+		if _, ok := m.e.local(m.folder, b); !ok {
+			m.e.skip(b, m.prefix)
+		}
 		for _, child := range m.calls(b).made {
 			child.m.all()
 		}
 	}
+}
+
+// skip notes a call of a module that is not there.
+func (e *evaluator) skip(b *block, prefix string) {
+	if len(e.unread) >= MaxResources {
+		return // the problems say so
+	}
+	u := Unread{Address: prefix + "module." + b.labels[0], Position: e.position(b.at)}
+	if a := b.body.attr("source"); a != nil {
+		u.Source, _ = literal(a.expr)
+		u.Local = strings.HasPrefix(u.Source, ".")
+	}
+	e.unread = append(e.unread, u)
 }
 
 // once evaluates what has a name, and reports what stands on itself.

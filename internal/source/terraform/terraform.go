@@ -44,6 +44,16 @@ const (
 type Root struct {
 	Folder    string
 	Resources []source.Resource
+	Unread    []Unread
+}
+
+// Unread is a call of a module that is not among the folders: of a registry, of
+// another repository, or of a folder that was not given.
+type Unread struct {
+	Address  string // such as module.ci
+	Position source.Position
+	Source   string // as it is written; empty where it is not known
+	Local    bool   // it is a folder beside the ones given
 }
 
 // ParseModule reads the files of one folder, by their names: .tf, .tf.json,
@@ -70,9 +80,9 @@ func ParseModules(folders map[string]map[string][]byte) ([]Root, error) {
 	}
 	var out []Root
 	for _, folder := range e.roots() {
-		before := len(e.resources)
+		before, unread := len(e.resources), len(e.unread)
 		e.module(folder, e.folders[folder], "", nil, 0).all()
-		out = append(out, Root{Folder: folder, Resources: slices.Clone(e.resources[before:])})
+		out = append(out, Root{Folder: folder, Resources: slices.Clone(e.resources[before:]), Unread: slices.Clone(e.unread[unread:])})
 	}
 	return out, errors.Join(e.errs...)
 }

@@ -263,6 +263,8 @@ module "ci" {
   repo     = each.key
 }
 module "far" { source = "terraform-aws-modules/iam/aws" }
+module "gone" { source = "../modules/gone" }
+module "open" { source = var.where }
 resource "x" "y" {
   v = [module.ci["b"].name, module.ci["a"].arn, module.far.arn]
 }
@@ -272,10 +274,19 @@ variable "repo" {}
 resource "aws_iam_role" "this" { name = "ci-${var.repo}" }
 output "name" { value = aws_iam_role.this.name }
 output "arn" { value = aws_iam_role.this.arn }
+module "inner" { source = "./inner" }
 `)},
 	})
 	if len(roots) != 1 || roots[0].Folder != "live" {
 		t.Fatalf("the roots are %v", roots)
+	}
+	var unread []string
+	for _, u := range roots[0].Unread {
+		unread = append(unread, fmt.Sprintf("%s at %d: %q %t", u.Address, u.Position.Line, u.Source, u.Local))
+	}
+	if want := []string{`module.ci["a"].module.inner at 6: "./inner" true`, `module.ci["b"].module.inner at 6: "./inner" true`,
+		`module.far at 7: "terraform-aws-modules/iam/aws" false`, `module.gone at 8: "../modules/gone" true`, `module.open at 9: "" false`}; fmt.Sprint(unread) != fmt.Sprint(want) {
+		t.Errorf("unread\n%s\nwant\n%s", strings.Join(unread, "\n"), strings.Join(want, "\n"))
 	}
 	m := roots[0]
 	var got []string
