@@ -39,13 +39,6 @@ func principalRules() []Rule {
 	}
 }
 
-// callerKeys are keys that tell whose request it is and that the caller cannot
-// choose.
-var callerKeys = []string{
-	"aws:FederatedProvider", "aws:PrincipalAccount", "aws:PrincipalArn", "aws:PrincipalOrgID", "aws:PrincipalOrgPaths",
-	"aws:SourceAccount", "aws:SourceArn", "aws:SourceOrgID", "aws:userid",
-}
-
 func anyPrincipal(p *pass) {
 	p.eachAllow(func(r *role, trust *policy, s *statement, certain source.Truth) {
 		if s.Principal == nil {
@@ -66,7 +59,7 @@ func anyPrincipal(p *pass) {
 			narrowed = source.Unknown
 		}
 		for i := range s.Conditions {
-			narrowed = narrowed.Or(tellsCaller(&s.Conditions[i]))
+			narrowed = narrowed.Or(tellsCaller(&s.Conditions[i], variablesIn(trust)))
 		}
 		narrowed = narrowed.Or(deniesOthers(trust))
 		p.verdict(certain.And(narrowed.Not()), r.Address, at, "",
@@ -76,7 +69,7 @@ func anyPrincipal(p *pass) {
 }
 
 // tellsCaller answers whether a condition holds for certain callers only.
-func tellsCaller(c *inventory.Condition) source.Truth {
+func tellsCaller(c *inventory.Condition, variables bool) source.Truth {
 	if c.Test == "" {
 		return source.Unknown
 	}
@@ -91,15 +84,7 @@ func tellsCaller(c *inventory.Condition) source.Truth {
 	if _, known := c.Key.Known(); !known {
 		return source.Unknown
 	}
-	return onCaller(c)
-}
-
-func onCaller(c *inventory.Condition) source.Truth {
-	out := source.No
-	for _, k := range callerKeys {
-		out = out.Or(keyIs(c, k))
-	}
-	return out
+	return onCaller(c, variables)
 }
 
 // deniesOthers answers whether a Deny statement keeps out everybody but certain
@@ -113,13 +98,18 @@ func deniesOthers(trust *policy) source.Truth {
 		}
 		for k := range s.Conditions {
 			c := &s.Conditions[k]
-			if c.Test == "" || c.Test != "Null" && !positive(c.Test) && onCaller(c) != source.No {
-				is := s.Effect.Equals("Deny").And(grants(s, "sts:AssumeRole"))
-				if len(s.Conditions) > 1 || s.ConditionsOpen || c.Test == "" || s.Principal == nil || s.Principal.Any != source.Yes {
-					is = is.And(source.Unknown) // whom it spares beside those is not judged
-				}
-				out = out.Or(is)
+			// Under ForAnyValue a caller without the key is not denied.
+			if c.Test != "" && (c.Test == "Null" || positive(c.Test) || c.Qualifier == "ForAnyValue") {
+				continue
 			}
+			is := s.Effect.Equals("Deny").And(grants(s, "sts:AssumeRole"))
+			if c.Test != "" {
+				is = is.And(onCaller(c, variablesIn(trust)))
+			}
+			if len(s.Conditions) > 1 || s.ConditionsOpen || c.Test == "" || s.Principal == nil || s.Principal.Any != source.Yes {
+				is = is.And(source.Unknown) // whom it spares beside those is not judged
+			}
+			out = out.Or(is)
 		}
 	}
 	return out
