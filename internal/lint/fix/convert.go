@@ -80,14 +80,14 @@ type known struct {
 func (o Options) lookup(r subject.Repo, fold bool) (known, string) {
 	var k known
 	full := r.Owner + "/" + r.Name
-	otherCase := ""
+	otherCase, otherOwner := "", ""
 	for _, name := range slices.Sorted(maps.Keys(o.Repositories)) {
 		repository := o.Repositories[name]
 		owner, _, _ := strings.Cut(name, "/")
 		if owner == r.Owner || fold && strings.EqualFold(owner, r.Owner) {
 			k.owner = repository.OwnerID
 		} else if strings.EqualFold(owner, r.Owner) {
-			otherCase = name
+			otherOwner = owner
 		}
 		if name == full || fold && strings.EqualFold(name, full) {
 			k.repository, k.found = repository, true
@@ -95,10 +95,13 @@ func (o Options) lookup(r subject.Repo, fold bool) (known, string) {
 			otherCase = name
 		}
 	}
+	// GitHub takes names in any case for the same, AWS does not.
+	const compared = "and subjects are compared with their letter case, so it matches no token"
 	switch {
-	case otherCase != "" && !k.found && !(wild(r.Name) && k.owner != ""):
-		// GitHub takes both for the same, AWS does not.
-		return k, fmt.Sprintf("the repository is %s, and subjects are compared with their letter case, so it matches no token", otherCase)
+	case otherCase != "" && !k.found:
+		return k, fmt.Sprintf("the repository is %s, %s", otherCase, compared)
+	case otherOwner != "" && k.owner == "":
+		return k, fmt.Sprintf("the owner is %s, %s", otherOwner, compared)
 	case pinned(r.OwnerID) && k.owner != "" && r.OwnerID != k.owner:
 		return k, fmt.Sprintf("its owner's id is %s, and the one given for %s is %s", r.OwnerID, r.Owner, k.owner)
 	case pinned(r.RepoID) && k.found && r.RepoID != k.repository.ID:

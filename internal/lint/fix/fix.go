@@ -21,7 +21,9 @@ import (
 // Options say what to move where.
 type Options struct {
 	To Form
-	// Add keeps the old value beside the new one.
+	// Add keeps the old value beside the new one. Where a value keeps callers
+	// out, in a Deny statement or under a negated operator, it stays in any
+	// case: tokens in the old form would get in.
 	Add bool
 	// Repositories are the ids, by owner/name as GitHub writes it.
 	Repositories map[string]lint.Repository
@@ -107,6 +109,7 @@ func (m *migration) unchanged(s site, v source.Text, reason string) {
 // plan decides on the values of a site.
 func (m *migration) plan(s site) {
 	p := &plan{site: s}
+	o := m.o.at(s)
 	have := map[string]bool{}
 	for _, v := range s.values {
 		if text, ok := v.Known(); ok {
@@ -122,13 +125,13 @@ func (m *migration) plan(s site) {
 			}
 			continue
 		}
-		w := m.o.convert(text, s.like, s.fold)
+		w := o.convert(text, s.like, s.fold)
 		if s.reason != "" && (w.new != w.old || w.reason != "") {
 			w.reason = s.reason
 		}
-		e := edit{span: v.Span, unit: v.Span, old: w.old, new: w.new, beside: m.o.Add}
+		e := edit{span: v.Span, unit: v.Span, old: w.old, new: w.new, beside: o.Add}
 		switch {
-		case w.reason == "" && w.new == w.old, w.reason == "" && m.o.Add && have[w.new]:
+		case w.reason == "" && w.new == w.old, w.reason == "" && o.Add && have[w.new]:
 			// Nothing is to be done.
 			w.new = w.old
 		case w.reason != "":
@@ -157,6 +160,12 @@ func (m *migration) plan(s site) {
 	if len(p.edits) > 0 {
 		m.plans = append(m.plans, p)
 	}
+}
+
+// at is the options as they are at a site.
+func (o Options) at(s site) Options {
+	o.Add = o.Add || s.excludes
+	return o
 }
 
 func (p *plan) add(e edit, v source.Text) {

@@ -108,7 +108,7 @@ func (m *migration) changes(plans []*plan, file string) []Change {
 
 // target is what a value is or was converted to.
 func (o Options) target(p *plan, e edit) string {
-	return o.convert(e.old, p.like, p.fold).new
+	return o.at(p.site).convert(e.old, p.like, p.fold).new
 }
 
 func (e edit) action() string {

@@ -23,6 +23,9 @@ type site struct {
 	// they could not stand there. Nil for a credential of Azure.
 	accepts func(values []string, subject string) (accepted, ok bool)
 	host    string // of the condition key, where it is known
+	// excludes says that what matches a value is kept out, or may be: then the
+	// old value stays beside the new one, or whom it kept out would get in.
+	excludes bool
 	// reason is why no value here may change.
 	reason string
 }
@@ -81,11 +84,11 @@ func (m *migration) sites() []site {
 // configSites are the patterns for subjects in a stint.yaml.
 func configSites(c inventory.Configuration) []site {
 	var out []site
-	add := func(whose string, n *source.Node) {
+	add := func(whose string, n *source.Node, excludes bool) {
 		if n == nil {
 			return
 		}
-		s := site{subject: whose, position: n.Position, node: n, like: true}
+		s := site{subject: whose, position: n.Position, node: n, like: true, excludes: excludes}
 		for _, v := range n.List() {
 			s.values = append(s.values, v.Text)
 		}
@@ -99,14 +102,20 @@ func configSites(c inventory.Configuration) []site {
 		if name == nil {
 			name = &source.Node{}
 		}
-		add("rule "+name.Text.String(), r.Get("match").Get("sub"))
+		add("rule "+name.Text.String(), r.Get("match").Get("sub"), denies(r))
 	}
 	if issuers := c.Root.Get("issuers"); issuers != nil {
 		for _, f := range issuers.Fields {
-			add("issuer "+f.Name, f.Value.Get("only").Get("sub"))
+			add("issuer "+f.Name, f.Value.Get("only").Get("sub"), false)
 		}
 	}
 	return out
+}
+
+// denies reports whether a rule of a stint.yaml is a deny rule, or may be.
+func denies(rule *source.Node) bool {
+	effect := rule.Get("effect")
+	return effect != nil && effect.Text.Equals("allow") != source.Yes
 }
 
 func (m *migration) policySite(r inventory.Role, st inventory.Statement, c inventory.Condition) (site, bool) {
@@ -128,6 +137,8 @@ func (m *migration) policySite(r inventory.Role, st inventory.Statement, c inven
 	if !ok {
 		return s, false
 	}
+	negated := strings.Contains(strings.ToLower(c.Test), "not")
+	s.excludes = st.Effect.Equals("Allow") != source.Yes && !negated || st.Effect.Equals("Deny") != source.Yes && negated
 	test := strings.ToLower(c.Test)
 	switch test {
 	case "stringequals", "stringnotequals":

@@ -199,17 +199,18 @@ func TestPlan(t *testing.T) {
 func TestBroker(t *testing.T) {
 	const text = `{"issuers": {"github": {"only": {"sub": "repo:octo-org/*"}}},
  "rules": [{"name": "deploy", "match": {"sub": ["repo:octo-org/octo-repo:*", "repo:acme/app:*"]}}, {"name": "any"}]}`
-	read := func(data string) *inventory.Inventory {
-		nodes, err := source.ParseJSON("stint.json", []byte(data))
-		if err != nil {
-			return &inventory.Inventory{Problems: []error{err}}
-		}
-		return &inventory.Inventory{Configs: []inventory.Configuration{{File: "stint.json", Root: nodes[0]}}}
-	}
-	got, r := one(t, "stint.json", text, fix.Options{To: fix.IDs, Add: true}, read)
+	got, r := one(t, "stint.json", text, fix.Options{To: fix.IDs, Add: true}, readConfig)
 	want := strings.Replace(text, `"repo:octo-org/*"`, `["repo:octo-org/*", "repo:octo-org@65/*"]`, 1)
 	want = strings.Replace(want, `"repo:octo-org/octo-repo:*", `, `"repo:octo-org/octo-repo:*", "repo:octo-org@65/octo-repo@74:*", `, 1)
 	if got != want || reasons(r) != "no ids were given for acme/app" || r.Unchanged[0].Subject != "rule deploy" {
 		t.Errorf("%s, %+v", got, r.Unchanged)
 	}
+}
+
+func readConfig(data string) *inventory.Inventory {
+	nodes, err := source.ParseJSON("stint.json", []byte(data))
+	if err != nil {
+		return &inventory.Inventory{Problems: []error{err}}
+	}
+	return &inventory.Inventory{Configs: []inventory.Configuration{{File: "stint.json", Root: nodes[0]}}}
 }
