@@ -103,7 +103,16 @@ func (a *admission) fixesRef(claim string, p subject.Pattern) source.Truth {
 		if s.Platform == subject.Other {
 			return source.Truth(p.Wild()).Not()
 		}
-		return scopeTruth(s.Ref().Scope)
+		ref := s.Ref().Scope
+		if ref == subject.Absent {
+			// No repository, but perhaps what of it.
+			for _, pair := range s.Pairs {
+				if (pair.Key == "environment" || pair.Key == "ref") && pair.Value.Wild() == subject.No {
+					return source.Yes
+				}
+			}
+		}
+		return scopeTruth(ref)
 	}
 	return source.No
 }

@@ -45,7 +45,7 @@ func renameableSubject(p *pass) {
 		if a.provider.Shared != source.Yes || platform != subject.GitHub && platform != subject.GitLab {
 			return
 		}
-		a.subjects(func(alt alternative, s subject.Subject) {
+		a.scopes(func(alt alternative, s subject.Subject) {
 			if s.Owner().Scope != subject.Closed {
 				return // strangers get in already, or it is not known
 			}
@@ -59,6 +59,7 @@ func renameableSubject(p *pass) {
 				p.unknown(a.name(), alt.text, "whether %q goes by names only %s", alt.text, a.depends(alt.pattern))
 			}
 		})
+		a.renameableElsewhere(p)
 	})
 }
 

@@ -204,7 +204,7 @@ func brokered(s subject.Subject) bool { return s.Issuer != "" }
 
 func allRepositories(p *pass) {
 	p.eachAdmission(func(a *admission) {
-		a.subjects(func(alt alternative, s subject.Subject) {
+		a.scopes(func(alt alternative, s subject.Subject) {
 			bad := a.everyRepository(s)
 			if bad == source.No || brokered(s) {
 				return
@@ -221,6 +221,7 @@ func allRepositories(p *pass) {
 				p.unknown(a.name(), alt.text, "whether %q lets in every repository %s", alt.text, a.depends(alt.pattern))
 			}
 		})
+		a.allRepositoriesElsewhere(p)
 	})
 }
 
@@ -296,7 +297,7 @@ func fixPrefix(p subject.Pattern) string {
 
 func anyRef(p *pass) {
 	p.eachAdmission(func(a *admission) {
-		a.subjects(func(alt alternative, s subject.Subject) {
+		a.scopes(func(alt alternative, s subject.Subject) {
 			if brokered(s) || !namesRepository(s) {
 				return
 			}
@@ -316,6 +317,7 @@ func anyRef(p *pass) {
 				p.unknown(a.name(), alt.text, "whether %q lets in any branch %s", alt.text, a.depends(alt.pattern))
 			}
 		})
+		a.anyRefElsewhere(p)
 	})
 }
 

@@ -71,7 +71,8 @@ const (
 	roleRepo          // the repository's name within its owner
 	roleRef           // branch or tag
 	roleContext       // another thing that a job is narrowed to: an environment
-	roleWorkflow      // the workflow that runs, with its ref
+	roleWorkflow      // the workflow that the job is of, with its ref: perhaps another repository's
+	roleOwnWorkflow   // the workflow of the run, OWNER/REPO/.github/workflows/FILE@REF
 	roleFree          // what whoever writes a workflow can choose
 )
 
@@ -82,7 +83,7 @@ var keys = map[Platform]map[string]role{
 		"repository_owner": roleOwner, "repository_owner_id": roleOwnerID, "repository_id": roleRepoID,
 		"enterprise": roleOwner, "enterprise_id": roleOwnerID,
 		"ref": roleRef, "environment": roleContext, "context": roleFree, "pull_request": roleContext,
-		"job_workflow_ref": roleWorkflow, "job_workflow_sha": roleWorkflow, "workflow_ref": roleWorkflow, "workflow_sha": roleOther,
+		"job_workflow_ref": roleWorkflow, "job_workflow_sha": roleWorkflow, "workflow_ref": roleOwnWorkflow, "workflow_sha": roleOther,
 		"workflow": roleFree, "head_ref": roleFree, "base_ref": roleFree, "actor": roleFree, "actor_id": roleFree,
 		"event_name": roleOther, "ref_type": roleOther, "ref_protected": roleOther, "repository_visibility": roleOther,
 		"runner_environment": roleOther, "run_id": roleOther, "run_number": roleOther, "run_attempt": roleOther,

@@ -220,6 +220,9 @@ func (s Subject) ownerOf(p Pair) Part {
 			part.Scope = Closed
 		}
 		return part
+	case roleOwnWorkflow:
+		owner := splitPath(p.Value, false).Owner
+		return Part{Pattern: owner, Scope: scopeOf(owner)}
 	case roleOwner, roleOwnerID:
 		return Part{Pattern: p.Value, Scope: scopeOf(p.Value)}
 	case roleRepoID:
@@ -309,6 +312,8 @@ func (s Subject) Repository() Part {
 			}
 		case roleRepo, roleRepoID:
 			part = Part{scopeOf(p.Value), p.Value}
+		case roleOwnWorkflow:
+			part = Part{ParseWorkflow(p.Value).Repository(), p.Value}
 		default:
 			continue
 		}
