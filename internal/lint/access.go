@@ -51,6 +51,7 @@ func canWrite(r *inventory.Role) source.Truth {
 }
 
 func attachedWrites(attached inventory.AttachedPolicy, beside []inventory.AttachedPolicy) source.Truth {
+	denied := denialsOf(slices.Concat(beside, []inventory.AttachedPolicy{attached}))
 	if attached.Policy == nil {
 		if !strings.HasPrefix(attached.Name, "arn:aws") || !strings.Contains(attached.Name, ":iam::aws:policy/") {
 			return source.Unknown
@@ -60,11 +61,10 @@ func attachedWrites(attached inventory.AttachedPolicy, beside []inventory.Attach
 		case reads:
 			return source.No
 		case writes:
-			return source.Yes
+			return denied.leave(source.Literal("*"))
 		}
-		return source.Unknown
+		return denied.leave(source.Literal("*")).And(source.Unknown)
 	}
-	denied := deniedActions(append(beside, attached))
 	out := source.No
 	if attached.Policy.Open {
 		out = source.Unknown
@@ -76,20 +76,20 @@ func attachedWrites(attached inventory.AttachedPolicy, beside []inventory.Attach
 	return out
 }
 
-func statementWrites(s *inventory.Statement, denied []string) source.Truth {
+func statementWrites(s *inventory.Statement, denied denials) source.Truth {
 	switch {
 	case s.NotAction.Present:
 		// Everything but a list: only one that leaves nothing else does not write.
-		if slices.ContainsFunc(s.NotAction.List, func(t source.Text) bool { return t.Equals("*") == source.Yes }) || slices.Contains(denied, "*") {
+		if slices.ContainsFunc(s.NotAction.List, func(t source.Text) bool { return t.Equals("*") == source.Yes }) {
 			return source.No
 		}
-		return source.Yes
+		return denied.leave(source.Literal("*"))
 	case !s.Action.Present:
 		return unless(s.Open)
 	}
 	out := unless(s.Action.Open)
 	for _, t := range s.Action.List {
-		out = out.Or(actionWrites(t, denied))
+		out = out.Or(denied.leave(t))
 	}
 	return out
 }
@@ -103,12 +103,9 @@ func unless(open bool) source.Truth {
 }
 
 // actionWrites answers whether a pattern for actions holds one that is not for
-// reading, and that no Deny statement takes back.
-func actionWrites(t source.Text, denied []string) source.Truth {
+// reading.
+func actionWrites(t source.Text) source.Truth {
 	text, known := t.Known()
-	if known && slices.ContainsFunc(denied, func(d string) bool { return covers(d, text) }) {
-		return source.No
-	}
 	service, name, found := strings.Cut(t.Prefix(), ":")
 	switch {
 	case known && text == "*":
@@ -143,10 +140,15 @@ func cutFold(s, prefix string) (rest string, ok bool) {
 	return s[len(prefix):], true
 }
 
-// deniedActions are the actions that policies deny without any condition, for
-// every resource.
-func deniedActions(policies []inventory.AttachedPolicy) []string {
-	var out []string
+// denials are the actions that policies deny without any condition, for every
+// resource.
+type denials struct {
+	actions []string
+	except  [][]source.Text // all but these: a list for each NotAction
+}
+
+func denialsOf(policies []inventory.AttachedPolicy) denials {
+	var out denials
 	for _, attached := range policies {
 		if attached.Policy == nil {
 			continue
@@ -160,17 +162,58 @@ func deniedActions(policies []inventory.AttachedPolicy) []string {
 			}
 			for _, t := range s.Action.List {
 				if text, known := t.Known(); known {
-					out = append(out, text)
+					out.actions = append(out.actions, text)
 				}
+			}
+			if s.NotAction.Present && !s.NotAction.Open {
+				out.except = append(out.except, s.NotAction.List)
 			}
 		}
 	}
 	return out
 }
 
+// leave answers whether a pattern for actions holds one that is not for reading
+// and that no Deny statement takes back.
+func (d denials) leave(t source.Text) source.Truth {
+	text, known := t.Known()
+	if known && slices.ContainsFunc(d.actions, func(a string) bool { return covers(a, text) }) {
+		return source.No
+	}
+	out := actionWrites(t)
+	for _, list := range d.except {
+		left := source.No
+		for _, e := range list {
+			left = left.Or(d.both(t, e))
+		}
+		out = out.And(left)
+	}
+	return out
+}
+
+// both answers whether two patterns hold the same action that is not for
+// reading.
+func (d denials) both(t, e source.Text) source.Truth {
+	text, known := t.Known()
+	spared, also := e.Known()
+	switch {
+	case !known || !also:
+		return actionWrites(t).And(actionWrites(e)).And(source.Unknown)
+	case slices.ContainsFunc(d.actions, func(a string) bool { return covers(a, spared) }):
+		return source.No
+	case strings.EqualFold(text, spared), covers(spared, text):
+		return actionWrites(t)
+	case covers(text, spared):
+		return actionWrites(e)
+	case strings.ContainsAny(text, "*?") && strings.ContainsAny(spared, "*?"):
+		return actionWrites(t).And(actionWrites(e)).And(source.Unknown)
+	}
+	return source.No
+}
+
 // covers reports whether everything that one pattern for actions holds is held
 // by another. A * of the inner pattern is a character like any other here,
 // which only a * of the outer one matches.
 func covers(outer, inner string) bool {
-	return subject.Like(strings.ToLower(outer)).Matches(strings.ToLower(inner)) == subject.Yes && (strings.Contains(outer, "*") || outer == inner)
+	return subject.Like(strings.ToLower(outer)).Matches(strings.ToLower(inner)) == subject.Yes && (strings.Contains(outer, "*") || strings.EqualFold(outer, inner))
 }

@@ -2,6 +2,7 @@ package lint
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stint-dev/stint/internal/inventory"
@@ -19,6 +20,11 @@ func identityPolicy(t *testing.T, document string) inventory.AttachedPolicy {
 
 func allowActions(actions ...string) string {
 	return fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":[%s],"Resource":"*"}]}`, quotedList(actions))
+}
+
+// denyBut denies every action but these.
+func denyBut(actions ...string) string {
+	return fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Deny","NotAction":[%s],"Resource":"*"}]}`, quotedList(actions))
 }
 
 func TestCanWrite(t *testing.T) {
@@ -53,7 +59,18 @@ func TestCanWrite(t *testing.T) {
 		{"within a boundary of writing", inventory.Role{Identity: []inventory.AttachedPolicy{write}, Boundary: boundary(doc(allowActions("s3:*")))}, source.Yes},
 		{"within a boundary that is not known", inventory.Role{Identity: []inventory.AttachedPolicy{write}, Boundary: boundary(inventory.AttachedPolicy{Name: "b"})}, source.Unknown},
 		{"denied again", inventory.Role{Identity: []inventory.AttachedPolicy{doc(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:PutObject","Resource":"*"},{"Effect":"Deny","Action":"s3:Put*","Resource":"*"}]}`)}}, source.No},
+		{"denied in another case of letters", inventory.Role{Identity: []inventory.AttachedPolicy{doc(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:PutObject","Resource":"*"},{"Effect":"Deny","Action":"s3:putobject","Resource":"*"}]}`)}}, source.No},
 		{"denied in part", inventory.Role{Identity: []inventory.AttachedPolicy{doc(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:Put*","Resource":"*"},{"Effect":"Deny","Action":"s3:PutObject","Resource":"*"}]}`)}}, source.Yes},
+		{"denied but reading", inventory.Role{Identity: []inventory.AttachedPolicy{write, doc(denyBut("s3:Get*", "ec2:Describe*"))}}, source.No},
+		{"denied but reading, of everything", inventory.Role{Identity: []inventory.AttachedPolicy{doc(allowActions("*")), doc(denyBut("s3:Get*"))}}, source.No},
+		{"denied but reading, of everything but", inventory.Role{Identity: []inventory.AttachedPolicy{doc(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","NotAction":"iam:*","Resource":"*"}}`), doc(denyBut("s3:Get*"))}}, source.No},
+		{"denied but reading, of AWS's own", inventory.Role{Identity: []inventory.AttachedPolicy{aws("AdministratorAccess"), doc(denyBut("s3:Get*"))}}, source.No},
+		{"denied but this", inventory.Role{Identity: []inventory.AttachedPolicy{write, doc(denyBut("s3:Get*", "s3:putobject"))}}, source.Yes},
+		{"denied but a service", inventory.Role{Identity: []inventory.AttachedPolicy{doc(allowActions("*")), doc(denyBut("s3:*"))}}, source.Yes},
+		{"denied but another service", inventory.Role{Identity: []inventory.AttachedPolicy{write, doc(denyBut("ec2:*"))}}, source.No},
+		{"denied but what is denied beside it", inventory.Role{Identity: []inventory.AttachedPolicy{write, doc(denyBut("s3:*")), doc(`{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"s3:P*","Resource":"*"}}`)}}, source.No},
+		{"denied but one of many", inventory.Role{Identity: []inventory.AttachedPolicy{doc(allowActions("s3:*Object")), doc(denyBut("s3:Put*"))}}, source.Unknown},
+		{"denied elsewhere", inventory.Role{Identity: []inventory.AttachedPolicy{write, doc(strings.Replace(denyBut("s3:Get*"), `"Resource":"*"`, `"Resource":"arn:aws:s3:::b/*"`, 1))}}, source.Yes},
 		{"denied under a condition", inventory.Role{Identity: []inventory.AttachedPolicy{doc(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:PutObject","Resource":"*"},{"Effect":"Deny","Action":"*","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}]}`)}}, source.Yes},
 	} {
 		if got := canWrite(&c.role); got != c.want {
