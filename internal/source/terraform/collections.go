@@ -2,10 +2,48 @@ package terraform
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/stint-dev/stint/internal/source"
 )
+
+// counted is what range makes: the numbers up to a limit, from a start, in
+// steps; nil where it is not known, or Terraform refuses it.
+func counted(args []*source.Node, at source.Position) *source.Node {
+	const most = 1024 // Terraform's own limit
+	var n []float64
+	for _, a := range args {
+		f, ok := numeric(a)
+		if !ok {
+			return nil
+		}
+		v, _ := f.Float64()
+		n = append(n, v)
+	}
+	start, limit, step := 0.0, n[0], 1.0
+	switch len(n) {
+	case 3:
+		start, limit, step = n[0], n[1], n[2]
+	case 2:
+		start, limit = n[0], n[1]
+	case 1:
+	default:
+		return nil
+	}
+	if len(n) < 3 && limit < start {
+		step = -1
+	}
+	if step == 0 || (limit-start)/step < 0 || (limit-start)/step > most {
+		return nil
+	}
+	out := list(at, nil)
+	for v := start; step > 0 && v < limit || step < 0 && v > limit; v += step {
+		text := strconv.FormatFloat(v, 'f', -1, 64)
+		out.Items = append(out.Items, &source.Node{Kind: source.KindNumber, Position: at, Text: source.Literal(text).At(at, source.Span{})})
+	}
+	return out
+}
 
 // collection evaluates functions of lists and objects; nil where the value is
 // not known.

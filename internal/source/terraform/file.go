@@ -31,6 +31,8 @@ type config struct {
 	outputs   map[string]*attr
 	values    map[string]*attr  // of variables, from .tfvars
 	files     map[string][]byte // all, by path from the folder
+	// overriding says that what is added now is of an override file.
+	overriding bool
 }
 
 type body struct {
@@ -67,7 +69,10 @@ func (e *evaluator) parse(files map[string][]byte) *config {
 		values: map[string]*attr{}, files: map[string][]byte{},
 	}
 	var vars, auto []string
-	for _, name := range slices.Sorted(maps.Keys(files)) {
+	names := slices.Sorted(maps.Keys(files))
+	slices.SortStableFunc(names, func(a, b string) int { return order(isOverride(a)) - order(isOverride(b)) })
+	for _, name := range names {
+		c.overriding = isOverride(name)
 		data, base := files[name], filepath.Base(name)
 		c.files[base] = data
 		lower := strings.ToLower(base)
@@ -94,6 +99,13 @@ func (e *evaluator) parse(files map[string][]byte) *config {
 	return c
 }
 
+func order(last bool) int {
+	if last {
+		return 1
+	}
+	return 0
+}
+
 // add takes the blocks of a file.
 func (c *config) add(b *body) {
 	for _, bl := range b.blocks {
@@ -103,11 +115,14 @@ func (c *config) add(b *body) {
 				c.locals[a.name] = a
 			}
 		case (bl.kind == "resource" || bl.kind == "data") && n == 2:
-			c.resources = append(c.resources, bl)
+			c.resources = c.put(c.resources, bl)
 		case bl.kind == "variable" && n == 1:
+			if base := c.variables[bl.labels[0]]; base != nil && c.overriding {
+				bl = merge(base, bl)
+			}
 			c.variables[bl.labels[0]] = bl
 		case bl.kind == "module" && n == 1:
-			c.calls = append(c.calls, bl)
+			c.calls = c.put(c.calls, bl)
 		case bl.kind == "output" && n == 1:
 			if a := bl.body.attr("value"); a != nil {
 				c.outputs[bl.labels[0]] = a

@@ -111,6 +111,8 @@ func (e *evaluator) apply(name string, args []*source.Node, s *scope, r hcl.Rang
 		return e.replace(args, at)
 	case "file", "templatefile":
 		return e.file(name, args, s, at)
+	case "range":
+		return counted(args, at)
 	case "coalesce":
 		for _, a := range args {
 			if a.Kind == source.KindUnknown {

@@ -156,6 +156,13 @@ resource "aws_iam_role" "maybe" {
 		`terraform.workspace`:                                                          "${terraform.workspace}",
 		`{ "${var.org}:sub" = 1 }`:                                                     "{${var.org}:sub=1}",
 		`{ "${var.org}" = 1, b = 2 }["c"]`:                                             `${{ "${var.org}" = 1, b = 2 }["c"]}`,
+		`range(3)`:                                                                     "[0 1 2]",
+		`range(1, 6, 2)`:                                                               "[1 3 5]",
+		`range(3, 0)`:                                                                  "[3 2 1]",
+		`[for i in range(2) : "r${i}"]`:                                                "[r0 r1]",
+		`range(5000)`:                                                                  "${range(5000)}",
+		`range(1, 2, 0)`:                                                               "${range(1, 2, 0)}",
+		`range(var.org)`:                                                               "${range(var.org)}",
 		`sha1("a")`:                                                                    `${sha1("a")}`,
 	} {
 		n, err := value(t, given, expression)
@@ -251,6 +258,48 @@ resource "aws_iam_role" "r" {
 	}
 	if open := show(got["data.aws_iam_policy_document.open"].Values.Get("json")); open != "{Version=2012-10-17 Statement=[...]}" {
 		t.Errorf("open is %s", open)
+	}
+}
+
+// TestOverrides: what override files say stands in the place of what the others
+// do, an argument or a type of blocks at a time.
+func TestOverrides(t *testing.T) {
+	roots, err := terraform.ParseModules(map[string]map[string][]byte{".": {
+		"a_override.tf": []byte(`
+resource "x" "y" {
+  b = "new"
+  one { v = 2 }
+}
+variable "v" { default = "new" }
+module "m" { w = "new" }
+locals { l = "new" }
+`),
+		"b_override.tf.json": []byte(`{"resource": {"x": {"y": {"two": [{"v": 3}]}}}}`),
+		"main.tf": []byte(`
+variable "v" {
+  type    = string
+  default = "old"
+}
+locals { l = "old" }
+module "m" {
+  source = "./m"
+  w      = "old"
+}
+resource "x" "y" {
+  a = "old ${var.v} ${local.l}"
+  b = "old"
+  one { v = 0 }
+  one { v = 1 }
+  two { v = 0 }
+}
+`)}, "m": {"m/m.tf": []byte("variable \"w\" {}\nresource \"x\" \"w\" { w = var.w }\n")}})
+	var got []string
+	for _, r := range roots[0].Resources {
+		got = append(got, r.Address+" "+show(r.Values))
+	}
+	want := []string{"x.y {a=old new new b=new two=[{v=3}] one=[{v=2}]}", "module.m.x.w {w=new}"}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("got %q, %v", got, err)
 	}
 }
 
