@@ -62,6 +62,10 @@ func Silence(findings []Finding, s Silencing) ([]Finding, []Silenced) {
 	for _, f := range findings {
 		if level, ok := s.Settings.level(f.Rule); ok {
 			if level.Off {
+				// A silence here is of use once the rule is on again.
+				marks.take(f)
+				unseen := f
+				ignores.take(&unseen, s.Now)
 				silenced = append(silenced, Silenced{f, By{Kind: ByConfiguration, Position: level.Position, Reason: level.Reason}})
 				continue
 			}

@@ -118,6 +118,7 @@ func TestSilenceBySettings(t *testing.T) {
 		{"unused", "ignore: [{rule: TWO, path: infra/dev/a.tf, subject: nobody, reason: r}]", "1 silence-unused note\n5 ONE error\n7 TWO warning"},
 		{"another severity", "severity: {ONE: note}", "5 ONE note\n7 TWO warning"},
 		{"off", "severity: {ONE: {level: off, reason: r}}", "7 TWO warning\n5 ONE by configuration at 1: r"},
+		{"of a rule that is off", "severity: {ONE: {level: off, reason: r}}\nignore: [{rule: ONE, path: infra/**, reason: s}]", "7 TWO warning\n5 ONE by configuration at 1: r"},
 		{"off for silences", "severity: {silence-unused: {level: off, reason: r}}\nignore: [{rule: TWO, path: '**', subject: x, reason: r}]",
 			"5 ONE error\n7 TWO warning\n2 silence-unused by configuration at 1: r"},
 	} {
