@@ -20,7 +20,9 @@ func readPolicy(n *source.Node) *Policy {
 	p.Version = textOf(n.Get("Version"))
 	statements := n.Get("Statement")
 	p.Open = statements == nil && n.Open || statements != nil && (statements.Kind == source.KindUnknown || statements.Kind == source.KindList && statements.Open)
-	for i, s := range statements.List() {
+	list := statements.List()
+	p.Statements = make([]Statement, 0, len(list))
+	for i, s := range list {
 		if s.Kind == source.KindUnknown {
 			p.Open = true
 			continue

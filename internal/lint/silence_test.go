@@ -102,6 +102,29 @@ func TestSilenceByComment(t *testing.T) {
 	}
 }
 
+// TestSilenceOfARuleThatIsOff: what a rule that is off would find is not
+// reported, so whether its silences are used cannot be said of them.
+func TestSilenceOfARuleThatIsOff(t *testing.T) {
+	one, two := twoRules(t)
+	names := strings.NewReplacer("ONE", one, "TWO", two)
+	settings, err := lint.ParseSettings("stint-lint.yaml", []byte(names.Replace(
+		"severity: {ONE: {level: off, reason: r}}\nignore:\n- {rule: ONE, path: a.tf, subject: nobody, reason: s}\n- {rule: TWO, path: a.tf, subject: nobody, reason: s}")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	findings := []lint.Finding{{Rule: one, Severity: lint.Error, Position: at("a.tf", 5, 3), Message: "m"}}
+	comments := []source.Comment{
+		comment(5, false, "stint:ignore "+one+" because"),
+		comment(7, false, "stint:ignore "+one+" because"),
+		comment(9, false, "stint:ignore "+two+" because"),
+	}
+	kept, silenced := lint.Silence(findings, lint.Silencing{Comments: comments, Settings: settings, Files: []string{"a.tf"}})
+	want := names.Replace("9 silence-unused note\n4 silence-unused note\n5 ONE by configuration at 1: r")
+	if got := outcome(kept, silenced); got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}
+
 func TestSilenceBySettings(t *testing.T) {
 	one, two := twoRules(t)
 	now := time.Date(2027, 1, 31, 23, 59, 0, 0, time.UTC)

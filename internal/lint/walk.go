@@ -30,11 +30,7 @@ func (p *pass) eachTrust(f func(r *inventory.Role, trust *inventory.Policy)) {
 }
 
 func tooLarge(trust *inventory.Policy) bool {
-	if trust.Node == nil {
-		return false
-	}
-	size, _ := characters(trust.Node)
-	return size > maxLooked
+	return trust.Node != nil && exceeds(trust.Node, maxLooked)
 }
 
 // grants answers whether a statement's Action or NotAction holds an action,

@@ -63,17 +63,17 @@ func OfIssuer(issuer string) (p Platform, shared bool) {
 type role uint8
 
 const (
-	roleOther    role = iota
-	rolePath          // OWNER/REPO, with or without ids
-	roleOwner         // the owner's name
-	roleOwnerID       // the owner's id
-	roleRepoID        // the repository's id, unique on the platform
-	roleRepo          // the repository's name within its owner
-	roleRef           // branch or tag
-	roleContext       // another thing that a job is narrowed to: an environment
-	roleWorkflow      // the workflow that the job is of, with its ref: perhaps another repository's
-	roleOwnWorkflow   // the workflow of the run, OWNER/REPO/.github/workflows/FILE@REF
-	roleFree          // what whoever writes a workflow can choose
+	roleOther       role = iota
+	rolePath             // OWNER/REPO, with or without ids
+	roleOwner            // the owner's name
+	roleOwnerID          // the owner's id
+	roleRepoID           // the repository's id, unique on the platform
+	roleRepo             // the repository's name within its owner
+	roleRef              // branch or tag
+	roleContext          // another thing that a job is narrowed to: an environment
+	roleWorkflow         // the workflow that the job is of, with its ref: perhaps another repository's
+	roleOwnWorkflow      // the workflow of the run, OWNER/REPO/.github/workflows/FILE@REF
+	roleFree             // what whoever writes a workflow can choose
 )
 
 // keys are the keys of each platform's subjects.
