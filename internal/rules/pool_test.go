@@ -164,6 +164,17 @@ func TestPoolBasic(t *testing.T) {
 	}
 }
 
+// TestPoolOtherRole: a pool's rule has one role, and the change says so.
+func TestPoolOtherRole(t *testing.T) {
+	set := pools(t, "default_role: "+one, "")
+	p, _ := set.Pool(poolID)
+	v, _ := p.Provider(ghName)
+	d := v.Decide(jobClaims("github", nil), rules.Request{Role: two}, false)
+	if d.Reason != rules.RoleNotListed || !strings.Contains(d.Change, "add a role mapping rule that gives the role") || d.Warning == "" {
+		t.Errorf("found %s, %q, %q", d.Reason, d.Change, d.Warning)
+	}
+}
+
 // TestPoolBasicDeniedRole: a deny rule about the role asked for holds in the
 // basic flow too, where the job asks for none.
 func TestPoolBasicDeniedRole(t *testing.T) {

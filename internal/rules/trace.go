@@ -116,7 +116,7 @@ func (e *evaluation) explain(d Decision, index int) Decision {
 		if d.Reason == RoleNotListed && e.req.Role != "" {
 			t.Conditions = append(t.Conditions, e.roles(index, !t.Matched))
 		}
-		d.Change, d.Warning = t.change()
+		d.Change, d.Warning = t.change(e.req.pool != nil)
 		if t.Matched && e.req.Role == "" {
 			d.Change = "give the rule " + t.Rule + " a role that can be formed for this job"
 		}
@@ -142,8 +142,9 @@ func (e *evaluation) roles(index int, given bool) Condition {
 	return c
 }
 
-// change says what a rule would have to list, and whom that lets in.
-func (t *Trace) change() (change, warning string) {
+// change says what a rule would have to list, and whom that lets in. pooled says
+// that it is one of an identity pool, which gives one role.
+func (t *Trace) change(pooled bool) (change, warning string) {
 	var changes, warnings []string
 	for _, c := range t.Conditions {
 		if c.Matched {
@@ -153,6 +154,8 @@ func (t *Trace) change() (change, warning string) {
 		switch {
 		case c.Operator == OperatorWhen:
 			changes = append(changes, "change its condition, when")
+		case c.Operator == OperatorRole && pooled:
+			return fmt.Sprintf("beside %s, add a role mapping rule that gives the role %s", t.Rule, strconv.Quote(c.Actual[0])), "every job that the rule matches can then have the role"
 		case c.Operator == OperatorRole:
 			changes = append(changes, fmt.Sprintf("add %s to its roles", strconv.Quote(c.Actual[0])))
 			lets = "every job that the rule matches can then have the role"
