@@ -121,7 +121,7 @@ func (g *ignoreSet) unused() []Finding {
 		return nil
 	}
 	for i, entry := range g.s.Settings.Ignore {
-		if g.used[i] {
+		if level, ok := g.s.Settings.level(entry.Rule); g.used[i] || ok && level.Off {
 			continue
 		}
 		for _, file := range g.s.Files {

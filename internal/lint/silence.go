@@ -62,10 +62,6 @@ func Silence(findings []Finding, s Silencing) ([]Finding, []Silenced) {
 	for _, f := range findings {
 		if level, ok := s.Settings.level(f.Rule); ok {
 			if level.Off {
-				// A silence here is of use once the rule is on again.
-				marks.take(f)
-				unseen := f
-				ignores.take(&unseen, s.Now)
 				silenced = append(silenced, Silenced{f, By{Kind: ByConfiguration, Position: level.Position, Reason: level.Reason}})
 				continue
 			}
@@ -81,7 +77,7 @@ func Silence(findings []Finding, s Silencing) ([]Finding, []Silenced) {
 		}
 		kept = append(kept, f)
 	}
-	wrong = append(wrong, marks.unused()...)
+	wrong = append(wrong, marks.unused(s.Settings)...)
 	wrong = append(wrong, ignores.unused()...)
 	for _, f := range wrong {
 		if level, ok := s.Settings.level(f.Rule); ok && !level.Off {
@@ -218,10 +214,12 @@ func (s markSet) take(f Finding) (By, bool) {
 	return by, found
 }
 
-func (s markSet) unused() []Finding {
+// unused are the marks that silenced nothing. One of a rule that is off is of
+// use once the rule is on again.
+func (s markSet) unused(settings *Settings) []Finding {
 	var out []Finding
 	for _, m := range s.all {
-		if !m.used {
+		if level, ok := settings.level(m.rule); !m.used && !(ok && level.Off) {
 			out = append(out, metaFinding(silenceUnused, m.at, "%s is silenced here and does not fire on this line", m.rule))
 		}
 	}
