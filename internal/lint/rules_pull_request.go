@@ -97,22 +97,38 @@ func privilegedWorkflow(p *pass) {
 				return
 			}
 			worst, which := source.No, privileged{}
+			var further []string // jobs of which the same is certain
 			for _, j := range jobs {
 				bad := trusts(s, j.job).And(j.certain).And(a.sameRepository(j, one))
 				bad = a.holds(bad, a.closed(a.excludes(j)))
-				if bad == source.Yes && worst != source.Yes || bad == source.Unknown && worst == source.No {
+				switch {
+				case bad == source.Yes && worst == source.Yes:
+					further = append(further, j.where())
+				case bad == source.Yes, bad == source.Unknown && worst == source.No:
 					worst, which = bad, j
 				}
 			}
 			switch worst {
 			case source.Yes:
 				fix := fmt.Sprintf("Take id-token: write from %s, move it to a workflow that outsiders cannot start, or trust an environment that needs an approval.", which.where())
-				p.report(a.name(), alt.text, fix, "%q trusts %s, which runs on %s with id-token: write", alt.text, which.where(), which.event)
+				p.report(a.name(), alt.text, fix, "%q trusts %s, which runs on %s with id-token: write%s", alt.text, which.where(), which.event, likewise(further))
 			case source.Unknown:
 				p.unknown(a.name(), alt.text, "%q may trust %s, which runs on %s: whether it is of the same repository, has id-token: write and runs on the branch named is not known", alt.text, which.where(), which.event)
 			}
 		})
 	})
+}
+
+// likewise names further jobs of which a finding holds.
+func likewise(jobs []string) string {
+	const most = 5
+	switch n := len(jobs); {
+	case n == 0:
+		return ""
+	case n > most:
+		return fmt.Sprintf("; further such jobs: %s and %d more", strings.Join(jobs[:most], ", "), n-most)
+	}
+	return "; further such jobs: " + strings.Join(jobs, ", ")
 }
 
 // trusts answers whether a subject lets a job in that runs on the default

@@ -146,6 +146,16 @@ func TestPrivilegedWorkflow(t *testing.T) {
 		}
 	}
 
+	// Every such job is named, in one finding.
+	several := inventoryOf(t, sub(main))
+	several.Workflows = []inventory.Workflow{workflow("pull_request_target", yes), workflow("schedule", yes)}
+	for range 7 {
+		several.Workflows = append(several.Workflows, workflow("issue_comment", yes))
+	}
+	if found, _ := by(Run(several, Options{}), "privileged-workflow"); len(found) != 1 || strings.Count(found[0].Message, "job check of") != 6 || !strings.HasSuffix(found[0].Message, " and 2 more") {
+		t.Errorf("several jobs: found %v", found)
+	}
+
 	// A role that the workflow names is its repository's, whatever others trust.
 	inv := inventoryOf(t, sub(main), sub("repo:octo-org@65/other@75:ref:refs/heads/main"))
 	inv.Roles[0].Name = source.Literal("deploy")
