@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -26,6 +27,7 @@ func TestMain(m *testing.M) {
 		"sdk-whoami":  sdkWhoami,
 		"job-token":   jobToken,
 		"http-status": httpStatus,
+		"composite":   composite,
 	})
 }
 
@@ -56,6 +58,13 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			wd, err := os.Getwd()
 			env.Setenv("EXAMPLES", wd+"/../../examples")
+			env.Setenv("REPOSITORY", filepath.Clean(wd+"/../.."))
+			// Scripts have no home folder, where Go keeps what it built.
+			if out, err := exec.Command("go", "env", "GOCACHE", "GOMODCACHE").Output(); err == nil {
+				cache, modules, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
+				env.Setenv("GOCACHE", cache)
+				env.Setenv("GOMODCACHE", modules)
+			}
 			// The AWS command line may be a shim that looks for its home there.
 			env.Setenv("PYENV_ROOT", os.Getenv("PYENV_ROOT"))
 			return err
