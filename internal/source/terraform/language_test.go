@@ -183,6 +183,7 @@ func FuzzPlaces(f *testing.F) {
 	f.Add(head + "formatlist(\"%s\", [for r in var.repos : r])\n}\n")
 	f.Add("data \"aws_iam_policy_document\" \"d\" {\n  statement {\n    actions = [\"a\"]\n  }\n}\n")
 	f.Add("module \"m\" {\n  source = \"./m\"\n  count = 3\n}\n")
+	f.Add("resource \"\" \"\" {\nA=0\n} ")
 	f.Add("locals {\n  a = <<-E\n   x ${local.b}\n  E\n  b = { for k, v in { a = 1 } : k => v... }\n}\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		modules, _ := terraform.ParseModules(map[string]map[string][]byte{".": {"main.tf": []byte(text)}, "m": {"m/main.tf": []byte("variable \"a\" {}\n")}})
@@ -196,7 +197,7 @@ func FuzzPlaces(f *testing.F) {
 			if n.Position.File == "main.tf" && (n.Position.Line < 1 || n.Position.Line > lines) {
 				t.Fatalf("%v is outside of %d lines", n.Position, lines)
 			}
-			if s := n.Text.Span; s != (source.Span{}) && n.Text.Position.File == "main.tf" {
+			if s := n.Text.Span; n.Kind == source.KindString && s != (source.Span{}) && n.Text.Position.File == "main.tf" {
 				if s.Start < 0 || s.End > len(text) || s.End-s.Start < 2 || text[s.Start] != '"' || text[s.End-1] != '"' {
 					t.Fatalf("%q is said to stand at %v", n.Text, s)
 				}
