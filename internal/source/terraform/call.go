@@ -2,6 +2,7 @@ package terraform
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -144,4 +145,17 @@ func (m *module) outputs(r hcl.Range) *source.Node {
 		out.Fields = append(out.Fields, source.NewField(source.Literal(name), m.result(name, r)))
 	}
 	return out
+}
+
+// skip notes a call of a module that is not there.
+func (e *evaluator) skip(b *block, prefix string) {
+	if len(e.unread) >= MaxResources {
+		return // the problems say so
+	}
+	u := Unread{Address: prefix + "module." + b.labels[0], Position: e.position(b.at)}
+	if a := b.body.attr("source"); a != nil {
+		u.Source, _ = literal(a.expr)
+		u.Local = strings.HasPrefix(u.Source, ".")
+	}
+	e.unread = append(e.unread, u)
 }

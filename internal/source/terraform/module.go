@@ -1,7 +1,6 @@
 package terraform
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 
@@ -72,19 +71,6 @@ func (m *module) all() {
 			child.m.all()
 		}
 	}
-}
-
-// skip notes a call of a module that is not there.
-func (e *evaluator) skip(b *block, prefix string) {
-	if len(e.unread) >= MaxResources {
-		return // the problems say so
-	}
-	u := Unread{Address: prefix + "module." + b.labels[0], Position: e.position(b.at)}
-	if a := b.body.attr("source"); a != nil {
-		u.Source, _ = literal(a.expr)
-		u.Local = strings.HasPrefix(u.Source, ".")
-	}
-	e.unread = append(e.unread, u)
 }
 
 // once evaluates what has a name, and reports what stands on itself.
@@ -194,68 +180,6 @@ func (m *module) variable(name string, r hcl.Range) *source.Node {
 	return n
 }
 
-// typed converts a value to the type of its variable, as far as that changes
-// what is read of it.
-func (e *evaluator) typed(n *source.Node, x hclsyntax.Expression, depth int) *source.Node {
-	call, ok := x.(*hclsyntax.FunctionCallExpr)
-	if !ok {
-		if hcl.ExprAsKeyword(x) == "string" && (n.Kind == source.KindNumber || n.Kind == source.KindBool) {
-			return str(n.Position, n.Text)
-		}
-		return n
-	}
-	if len(call.Args) == 0 || depth > maxNested || e.encoded[n] {
-		return n
-	}
-	out := *n
-	switch {
-	case call.Name == "set" && n.Kind == source.KindList:
-		return e.set(n)
-	case call.Name == "list" && n.Kind == source.KindList:
-		out.Items = nil
-		for _, i := range n.Items {
-			out.Items = append(out.Items, e.typed(i, call.Args[0], depth+1))
-		}
-		return &out
-	case call.Name == "map" && n.Kind == source.KindMap:
-		out.Fields = nil
-		for _, f := range n.Fields {
-			out.Fields = append(out.Fields, source.NewField(f.Key, e.typed(f.Value, call.Args[0], depth+1)))
-		}
-		return &out
-	case call.Name == "object" && n.Kind == source.KindMap:
-		want, ok := call.Args[0].(*hclsyntax.ObjectConsExpr)
-		if !ok {
-			return n
-		}
-		out.Fields = nil
-		for _, item := range want.Items {
-			name := hcl.ExprAsKeyword(item.KeyExpr)
-			if key, ok := item.KeyExpr.(*hclsyntax.ObjectConsKeyExpr); ok {
-				name = hcl.ExprAsKeyword(key.Wrapped)
-			}
-			kind := item.ValueExpr
-			var missing *source.Node
-			if o, ok := kind.(*hclsyntax.FunctionCallExpr); ok && o.Name == "optional" && len(o.Args) > 0 {
-				kind = o.Args[0]
-				missing = &source.Node{Kind: source.KindNull, Position: n.Position}
-				if len(o.Args) > 1 {
-					missing = e.eval(o.Args[1], &scope{})
-				}
-			}
-			v := n.Get(name)
-			if (v == nil || v.Kind == source.KindNull) && missing != nil && !n.Open {
-				v = missing
-			}
-			if v != nil {
-				out.Fields = append(out.Fields, source.NewField(source.Literal(name).At(v.Position, source.Span{}), e.typed(v, kind, depth+1)))
-			}
-		}
-		return &out
-	}
-	return n
-}
-
 // resource evaluates a resource and all its instances.
 func (m *module) resource(key string) {
 	m.once(key, m.blocks[key].at, func() *source.Node { return m.instances(key) })
@@ -290,39 +214,6 @@ func (m *module) instances(key string) *source.Node {
 		n.Text = source.Text{Parts: []source.Part{{Unknown: "${" + address + "}", Resource: address}}, Position: n.Position}
 	}
 	return n
-}
-
-// providerAttributes are what others see of an OIDC provider: AWS gives its URL
-// back without https://, as condition keys have it, whatever the argument was
-// (terraform-provider-aws, aws_iam_openid_connect_provider). Of one that is
-// looked up, the URL says the end of the ARN and the other way round.
-func providerAttributes(n *source.Node, lookedUp bool) {
-	n.Fields = slices.Clone(n.Fields)
-	const mark = ":oidc-provider/"
-	url, arn := n.Get("url"), n.Get("arn")
-	if url != nil && url.Kind == source.KindString && len(url.Text.Parts) > 0 {
-		bare := *url
-		bare.Text.Parts = slices.Clone(url.Text.Parts)
-		bare.Text.Parts[0].Literal = strings.TrimPrefix(bare.Text.Parts[0].Literal, "https://")
-		bare.Text.Span = source.Span{}
-		set(n, source.NewField(source.Literal("url"), &bare))
-		if lookedUp && arn == nil {
-			whole := source.Join(source.Literal("arn:"), source.UnknownText("${partition}"), source.Literal(":iam::"), source.UnknownText("${account}"), source.Literal(mark), bare.Text)
-			set(n, source.NewField(source.Literal("arn"), str(url.Position, whole.At(url.Position, source.Span{}))))
-		}
-	}
-	if text, known := knownText(arn); lookedUp && url == nil && known {
-		if _, host, found := strings.Cut(text, mark); found {
-			set(n, source.NewField(source.Literal("url"), str(arn.Position, source.Literal(host).At(arn.Position, source.Span{}))))
-		}
-	}
-}
-
-func knownText(n *source.Node) (string, bool) {
-	if n == nil || n.Kind != source.KindString {
-		return "", false
-	}
-	return n.Text.Known()
 }
 
 // meta are the arguments and blocks that Terraform itself takes.
