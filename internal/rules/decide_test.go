@@ -102,6 +102,8 @@ func TestDecide(t *testing.T) {
 		{"role not listed", two, job(), Request{Role: arn + "c"}, "role_not_listed", "this job can have " + arn + "a"},
 		{"role in another case", two, job(), Request{Role: arn + "A"}, "role_not_listed", ""},
 		{"role of a rule that does not match", two, job("environment", nil), Request{Role: arn + "b"}, "role_not_listed", "no such claim; add environment: prod"},
+		{"more than one misses", ruleYAML("x", "    match: {repository_id: \"74\", environment: prod, ref: refs/heads/main, event_name: [push]}\n"+aws(role("a"))), job("environment", nil, "event_name", "pull_request", "ref", "refs/pull/1/merge"), Request{},
+			"no_rule_matched", "add environment: prod to the job in the workflow; the rule asks for another ref and event_name too"},
 		{"nothing matches", two, job("repository_id", "75", "environment", "dev"), Request{}, "no_rule_matched", `expected repository_id to be "74", found "75"`},
 		{"no rules", "    []\n", job(), Request{}, "no_rule_matched", "no rule allows anything"},
 		{"no issuer", two, identity.Claims{}, Request{}, "no_rule_matched", ""},

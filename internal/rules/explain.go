@@ -20,6 +20,27 @@ func (e *evaluation) why(r *rule) string {
 	return strings.Join(parts, ", ")
 }
 
+// hintAt is the hint on what a rule missed first, and says what it misses beside
+// that: the hint alone would send the job's author round once more.
+func (e *evaluation) hintAt(d Decision, index int) string {
+	miss := d.Results[index].Miss
+	hint := e.hint(miss)
+	if hint == "" {
+		return ""
+	}
+	var also []string
+	r := e.set.rules[index]
+	for _, c := range r.match {
+		if c.claim != miss.Claim && e.condition(c) != nil {
+			also = append(also, c.claim)
+		}
+	}
+	if len(also) > 0 {
+		hint += "; the rule asks for another " + strings.Join(also, " and ") + " too"
+	}
+	return hint
+}
+
 // hint names the cause where a miss shows a known one.
 func (e *evaluation) hint(m *Miss) string {
 	for _, want := range m.Expected {

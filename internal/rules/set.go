@@ -219,7 +219,7 @@ func (e *evaluation) noneMatched(d Decision) Decision {
 	}
 	miss := d.Results[closest].Miss
 	detail := fmt.Sprintf("no rule matches; the closest is %s: %s", d.Results[closest].Rule, miss.Detail)
-	return e.explain(d.deny(NoRuleMatched, "", detail, e.hint(miss)), closest)
+	return e.explain(d.deny(NoRuleMatched, "", detail, e.hintAt(d, closest)), closest)
 }
 
 // closest is the allow rule that does not match, is wanted, and of whose
@@ -331,7 +331,7 @@ func (e *evaluation) grant(d Decision, matched []int) Decision {
 			closest = i
 			miss := d.Results[i].Miss
 			detail = fmt.Sprintf("rule %s gives the role %s: %s", d.Results[i].Rule, short(e.req.Role), miss.Detail)
-			if h := e.hint(miss); h != "" {
+			if h := e.hintAt(d, i); h != "" {
 				hints = append(hints, h)
 			}
 		}
