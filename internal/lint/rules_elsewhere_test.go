@@ -42,6 +42,10 @@ func TestElsewhere(t *testing.T) {
 		{"the workflow of the run", one(`{"StringEquals":{"gh:sub":"workflow_ref:octo-org/octo-repo/.github/workflows/x.yml@refs/heads/main"}}`), "goes by names"},
 		{"the ids in the subject", denied(`{"StringNotLike":{"gh:sub":"repo:octo-org@65/octo-repo@74:*"}}`), ""},
 	})
+	runWorlds(t, "pull-request-can-write", []worldCase{
+		{"a Deny for other subjects", world{trust: statements(allowFor(github, `{}`), denyFor(`{"StringNotLike":{"gh:sub":"repo:octo-org/octo-repo:pull_request"}}`)), identity: allowIdentity(`{}`)}, "lets in every pull request"},
+		{"a Deny for other environments", world{trust: statements(allowFor(github, `{}`), denyFor(`{"StringNotLike":{"gh:sub":"repo:octo-org/octo-repo:environment:prod"}}`)), identity: allowIdentity(`{}`)}, ""},
+	})
 	runWorlds(t, "user-controlled-subject", []worldCase{
 		{"the workflow of the run", one(`{"StringEquals":{"gh:sub":"workflow_ref:octo-org/octo-repo/.github/workflows/x.yml@refs/heads/main"}}`), ""},
 		{"the workflow's name", one(`{"StringEquals":{"gh:sub":"workflow:deploy"}}`), "anybody can have such a subject"},

@@ -13,7 +13,7 @@ import (
 
 func pullRequestCanWrite(p *pass) {
 	p.eachAdmission(func(a *admission) {
-		a.subjects(func(alt alternative, s subject.Subject) {
+		a.scopes(func(alt alternative, s subject.Subject) {
 			// What lets in any branch too is any-ref's.
 			if s.Platform != subject.GitHub || s.Ref().Scope == subject.All {
 				return
@@ -92,7 +92,7 @@ func privilegedWorkflow(p *pass) {
 	}
 	one := p.oneRepository()
 	p.eachAdmission(func(a *admission) {
-		a.subjects(func(alt alternative, s subject.Subject) {
+		a.scopes(func(alt alternative, s subject.Subject) {
 			if s.Platform != subject.GitHub || brokered(s) {
 				return
 			}

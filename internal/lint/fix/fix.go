@@ -70,7 +70,9 @@ type Unchanged struct {
 // Migrate moves the subjects of an inventory to one form.
 func Migrate(inv *inventory.Inventory, o Options) Result {
 	m := &migration{o: o, inv: inv, files: map[string][]byte{}}
-	for _, s := range m.sites() {
+	sites := m.sites()
+	m.stick(sites)
+	for _, s := range sites {
 		m.plan(s)
 	}
 	m.propose()
@@ -92,6 +94,8 @@ type migration struct {
 	plans  []*plan
 	tries  int
 	result Result
+	// blocked are values that must not change, with why.
+	blocked map[unit]string
 }
 
 // plan is a site with what becomes of its values.
@@ -128,6 +132,9 @@ func (m *migration) plan(s site) {
 		w := o.convert(text, s.like, s.fold)
 		if s.reason != "" && (w.new != w.old || w.reason != "") {
 			w.reason = s.reason
+		}
+		if by := m.blocked[unit{v.Position.File, v.Span}]; by != "" && w.reason == "" && w.new != w.old {
+			w.reason = by
 		}
 		e := edit{span: v.Span, unit: v.Span, old: w.old, new: w.new, beside: o.Add}
 		switch {

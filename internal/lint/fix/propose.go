@@ -31,6 +31,7 @@ func (m *migration) propose() {
 	}
 	kept := map[unit]bool{}
 	m.keep(kept, units)
+	m.together(kept)
 	plans := m.only(kept)
 	for _, p := range m.plans {
 		for i, e := range p.edits {

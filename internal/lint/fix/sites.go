@@ -26,6 +26,8 @@ type site struct {
 	// excludes says that what matches a value is kept out, or may be: then the
 	// old value stays beside the new one, or whom it kept out would get in.
 	excludes bool
+	// group is the same for the sites of one policy or configuration.
+	group any
 	// reason is why no value here may change.
 	reason string
 }
@@ -88,7 +90,7 @@ func configSites(c inventory.Configuration) []site {
 		if n == nil {
 			return
 		}
-		s := site{subject: whose, position: n.Position, node: n, like: true, excludes: excludes}
+		s := site{subject: whose, position: n.Position, node: n, like: true, excludes: excludes, group: c.File}
 		for _, v := range n.List() {
 			s.values = append(s.values, v.Text)
 		}
@@ -119,7 +121,7 @@ func denies(rule *source.Node) bool {
 }
 
 func (m *migration) policySite(r inventory.Role, st inventory.Statement, c inventory.Condition) (site, bool) {
-	s := site{subject: r.Address, position: c.Position, values: c.Values.List}
+	s := site{subject: r.Address, position: c.Position, values: c.Values.List, group: r.Trust}
 	// Names of condition keys compare in any case.
 	key := c.Key
 	if known, ok := key.Known(); ok {
