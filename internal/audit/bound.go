@@ -62,7 +62,7 @@ func (r *Record) bound() {
 func (o *Outcome) bound() {
 	o.Time = o.Time.UTC().Truncate(time.Millisecond)
 	cleanAll(maxText, &o.TokenID, &o.KeyID, &o.AccessKeyID, &o.ErrorCode, &o.AWSRequestID)
-	cleanAll(maxLong, &o.AssumedRole, &o.Error)
+	cleanAll(maxLong, &o.AssumedRole, &o.AssumedRoleID, &o.Error)
 	for _, t := range []**time.Time{&o.TokenExpires, &o.Expires} {
 		if *t != nil {
 			utc := (*t).UTC()

@@ -103,6 +103,9 @@ func (l *Log) Allow(ctx context.Context, e Entry, d rules.Decision) (Recorded, e
 	}
 	if pool, ok := grant.Pool(); ok {
 		r.Granted.Pool, r.Granted.Identity, r.Granted.Roles = pool.ID, pool.Identity, pool.Roles
+		if pool.Basic { // the job chooses them at STS
+			r.Granted.SessionName, r.Granted.Seconds = "", 0
+		}
 	}
 	r.bound()
 	if err := l.store.AppendRecord(ctx, r); err != nil {

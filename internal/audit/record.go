@@ -114,8 +114,11 @@ type Outcome struct {
 	TokenExpires *time.Time `json:"token_expires,omitempty"`
 	AccessKeyID  string     `json:"access_key_id,omitempty"`
 	AssumedRole  string     `json:"assumed_role,omitempty"`
-	Expires      *time.Time `json:"expires,omitempty"` // of the AWS credentials
-	Error        string     `json:"error,omitempty"`
-	ErrorCode    string     `json:"error_code,omitempty"` // AWS's, where AWS refused
-	AWSRequestID string     `json:"aws_request_id,omitempty"`
+	// AssumedRoleID is the role's unique id and the session's name, as AWS has
+	// them in aws:userid.
+	AssumedRoleID string     `json:"assumed_role_id,omitempty"`
+	Expires       *time.Time `json:"expires,omitempty"` // of the AWS credentials
+	Error         string     `json:"error,omitempty"`
+	ErrorCode     string     `json:"error_code,omitempty"` // AWS's, where AWS refused
+	AWSRequestID  string     `json:"aws_request_id,omitempty"`
 }

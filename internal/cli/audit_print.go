@@ -54,7 +54,10 @@ func (f *auditFlags) printer(w io.Writer) (*recordPrinter, error) {
 		if err != nil {
 			return nil, err
 		}
-		b := cloudtrail.Broker{Issuer: cfg.Issuer, Region: cfg.AWS.Region}
+		b := cloudtrail.Broker{Issuer: cfg.Issuer, Region: cfg.AWS.Region, Accounts: map[string]string{}}
+		for _, p := range cfg.Pools {
+			b.Accounts[p.ID] = p.Account
+		}
 		return newRecordPrinter(w, func(r *audit.Record) any { return cloudtrail.FromRecord(*r, b) }), nil
 	}
 	return nil, usagef("say text, json or cloudtrail")("--format %q is no format of records", printable(f.format))

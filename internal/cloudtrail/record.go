@@ -2,6 +2,7 @@ package cloudtrail
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/stint-dev/stint/internal/audit"
@@ -11,6 +12,8 @@ import (
 type Broker struct {
 	Issuer string // its own: the iss of what it signs
 	Region string // whose STS it calls
+	// Accounts are those of its identity pools, by the pool's id.
+	Accounts map[string]string
 }
 
 // FromRecord is a record of the broker as the event that AWS has of it, or on a
@@ -39,9 +42,13 @@ func FromRecord(r audit.Record, b Broker) Event {
 		return e
 	}
 	granted(&e, r, b, role)
-	if r.Outcome != nil {
-		outcome(&e, r.Outcome)
+	if r.Outcome == nil {
+		// The broker stopped in between: nothing was released, and an event
+		// without a code would count as a session.
+		e.ErrorCode, e.ErrorMessage = "ServiceUnavailable", "the broker stopped before the outcome was known, and nothing was released"
+		return e
 	}
+	outcome(&e, r)
 	return e
 }
 
@@ -55,15 +62,34 @@ func granted(e *Event, r audit.Record, b Broker, role string) {
 	if e.EventName == assumeRole {
 		p.Tags = tagList(g.Tags)
 		// Whose credentials the broker has no record says.
-		e.UserIdentity = UserIdentity{Type: "AssumedRole", PrincipalID: "stint"}
+		e.UserIdentity = UserIdentity{Type: "AssumedRole"}
 		return
 	}
 	p.PrincipalTags = g.Tags
+	if role == "" && g.Pool != "" {
+		// The basic flow's token: the job chooses role, name and duration at STS.
+		p.RoleSessionName, p.DurationSeconds = "", 0
+		if account := b.Accounts[g.Pool]; account != "" {
+			role = "arn:" + partition(g.Pool) + ":iam::" + account + ":role/"
+		}
+	}
 	e.UserIdentity = webIdentity(role, b.Issuer, g.Audience, subject)
 }
 
+// partition is that of a pool, by the region that its id begins with.
+func partition(pool string) string {
+	switch {
+	case strings.HasPrefix(pool, "cn-"):
+		return "aws-cn"
+	case strings.HasPrefix(pool, "us-gov-"):
+		return "aws-us-gov"
+	}
+	return "aws"
+}
+
 // outcome fills in what became of a grant.
-func outcome(e *Event, o *audit.Outcome) {
+func outcome(e *Event, r audit.Record) {
+	o := r.Outcome
 	e.RequestID = cmp.Or(o.AWSRequestID, e.RequestID)
 	if !o.Issued {
 		e.ErrorCode, e.ErrorMessage = cmp.Or(o.ErrorCode, "ServiceUnavailable"), o.Error
@@ -74,10 +100,11 @@ func outcome(e *Event, o *audit.Outcome) {
 	}
 	e.ResponseElements = &ResponseElements{
 		Credentials:     &Credentials{o.AccessKeyID, expiration(*o.Expires)},
-		AssumedRoleUser: &AssumedRole{ARN: o.AssumedRole},
+		AssumedRoleUser: &AssumedRole{AssumedRoleID: o.AssumedRoleID, ARN: o.AssumedRole},
 		SourceIdentity:  e.RequestParameters.SourceIdentity,
 	}
 	if e.EventName == assumeRoleWithWebIdentity {
+		e.ResponseElements.Audience = r.Granted.Audience
 		e.ResponseElements.Provider = e.UserIdentity.IdentityProvider
 		e.ResponseElements.SubjectFromWebIdentityToken = e.UserIdentity.UserName
 	}
@@ -99,16 +126,22 @@ func webIdentity(role, issuer, audience, subject string) UserIdentity {
 	return UserIdentity{Type: "WebIdentityUser", PrincipalID: strings.Join(known, ":"), UserName: subject, IdentityProvider: provider}
 }
 
+// unbelieved are the reasons for which a token is not believed although its
+// signature holds, or may.
+var unbelieved = []string{
+	"outside_only", "wrong_audience", "token_not_yet_valid", "token_from_future", "bad_time", "bad_claims",
+}
+
 // denialCode is the error code of STS for a denial: whose token was believed
 // was denied, and anyone else's was not valid.
 func denialCode(r audit.Record) string {
 	switch {
 	case r.Reason == "token_expired":
 		return "ExpiredTokenException"
-	case r.Caller.Verified:
-		return "AccessDenied"
+	case slices.Contains(unbelieved, r.Reason), !r.Caller.Verified:
+		return "InvalidIdentityToken"
 	}
-	return "InvalidIdentityToken"
+	return "AccessDenied"
 }
 
 // extra is what AWS does not know of a decision.

@@ -273,7 +273,7 @@ func outcomeOf(now time.Time, i Issued) audit.Outcome {
 	}
 	if i.AWS.AccessKeyID != "" {
 		o.AccessKeyID = i.AWS.AccessKeyID
-		o.AssumedRole = i.AWS.AssumedRoleARN
+		o.AssumedRole, o.AssumedRoleID = i.AWS.AssumedRoleARN, i.AWS.AssumedRoleID
 		o.Expires = &i.AWS.Expires
 		o.AWSRequestID = i.AWS.RequestID
 	}

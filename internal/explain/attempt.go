@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/stint-dev/stint/iam"
+	platform "github.com/stint-dev/stint/internal/subject"
 )
 
 // attempt is what a caller could change of its token, to be tried.
@@ -138,6 +139,10 @@ func (e *evaluation) warnOfAnybody(found []finding) {
 	}
 	anybody := stranger(*e.call)
 	if !iam.EvaluateWebIdentity(p, anybody).Allowed || iam.EvaluateWebIdentity(e.policy, anybody).Allowed {
+		return
+	}
+	if _, shared := platform.OfIssuer(e.host); !shared {
+		found[last].warning = fmt.Sprintf("nothing but the audience is then left that keeps anybody out: everybody gets in to whom %s gives a token for it", e.host)
 		return
 	}
 	found[last].warning = fmt.Sprintf("nothing is then left that keeps anybody out: every job of every repository whose token is of %s gets in, strangers' too", e.host)

@@ -44,12 +44,12 @@ func TestKeys(t *testing.T) {
 		{"a subject in full of another repository", one("subject", "repo:octo-org/other:*"), nil, explain.MisspeltKey, `add "repo:octo-org/octo-repo:`, "another repository"},
 		{"a misspelt host beside the right one", trust(fmt.Sprintf(`{"StringEquals": {"%s:sub": "repo:octo-org/octo-repo:ref:refs/heads/main", "token.action.githubusercontent.com:sub": "repo:octo-org/octo-repo:ref:refs/heads/main"}}`, github)),
 			nil, explain.MisspeltKey, "stands beside it", ""},
-		{"a claim that keeps anybody out alone", one("event_name", "push"), nil, explain.UnknownKey, "remove", "every job of every repository"},
+		{"a claim that keeps anybody out alone", one("event_name", "push"), nil, explain.UnknownKey, "remove", "every job of every repository whose token is of token.actions.githubusercontent.com gets in, strangers' too"},
 		{"a claim beside a subject", trust(fmt.Sprintf(`{"StringEquals": {"%s:sub": "repo:octo-org/octo-repo:ref:refs/heads/main", "%s:event_name": "push"}}`, github, github)),
 			nil, explain.UnknownKey, "remove", "who meets the others"},
 		{"a pattern for everything under a misspelt key", one("subject", "*"), nil, explain.MisspeltKey, github + ":sub instead", "every job of every repository"},
 		{"a pattern for everything beside another", trust(fmt.Sprintf(`{"StringEquals": {"%s:sub": ["repo:octo-org/octo-repo:*", "repo:*"]}}`, github)), nil, explain.LiteralWildcard, "under StringLike", "every job of every repository"},
-		{"a number where the subject stands", trust(fmt.Sprintf(`{"NumericEquals": {"%s:sub": "1"}}`, github)), nil, explain.Other, "remove", "every job of every repository"},
+		{"a number where the subject stands", trust(fmt.Sprintf(`{"NumericEquals": {"%s:sub": "1"}}`, github)), nil, explain.Other, "remove", "every job of every repository whose token is of token.actions.githubusercontent.com gets in, strangers' too"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p, call := parse(t, tt.policy), job(tt.claims)
@@ -141,5 +141,22 @@ func TestRoleAsPrincipal(t *testing.T) {
 	x, _ := explain.AssumeRole(parse(t, trustRole("arn:aws:iam::111111111111:role/release", `"sts:AssumeRole"`, `{}`)), chained(nil))
 	if !strings.Contains(x.Warning, "every session of "+roleA) {
 		t.Errorf("got the warning %q", x.Warning)
+	}
+}
+
+// TestOwnIssuer: a broker signs for its own jobs only, so no stranger is named.
+func TestOwnIssuer(t *testing.T) {
+	const host = "stint.example.com"
+	p, err := iam.ParsePolicy([]byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::111111111111:oidc-provider/` + host + `"},
+		"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"` + host + `:aud":"pool"}}}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := explain.WebIdentity(p, iam.WebIdentityCall{
+		Provider: "arn:aws:iam::111111111111:oidc-provider/" + host, Issuer: "https://" + host, RoleARN: "arn:aws:iam::111111111111:role/pool", RoleSessionName: "ci",
+		Claims: map[string]any{"iss": "https://" + host, "aud": "pool", "sub": "eu-central-1:1"}, Tags: []iam.Tag{{Key: "repository", Value: "octo-org/octo-repo"}},
+	})
+	if x.Decision != explain.Denied || !strings.Contains(x.Warning, "everybody gets in to whom "+host+" gives a token for it") {
+		t.Errorf("found %s, warning %q", x.Decision, x.Warning)
 	}
 }

@@ -148,8 +148,8 @@ func (v *PoolProvider) decideBasic(claims identity.Claims, req Request) Decision
 		req.Role = role
 		if d := set.Decide(claims, req); d.Allowed() {
 			roles = append(roles, role)
-		} else {
-			denied = d
+		} else if denied.Reason == "" || denied.Reason == DenyRule && d.Reason != DenyRule {
+			denied = d // a deny rule only takes its roles away: why the others fail is the reason
 		}
 	}
 	if len(roles) == 0 {

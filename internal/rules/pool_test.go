@@ -209,6 +209,23 @@ func TestPoolBasicDeniedRole(t *testing.T) {
 	}
 }
 
+// TestPoolBasicReason: where the roles that no deny rule takes away fail too,
+// why they do is the reason, in whatever order they stand.
+func TestPoolBasicReason(t *testing.T) {
+	file := strings.Replace(poolFile, "    match: {event_name: pull_request_target}\n", "    when: request.role == \""+one+"\"\n", 1) + "        source_identity: sub\n"
+	for _, roles := range []string{one + "," + two, two + "," + one} {
+		set, err := compile(t, fmt.Sprintf(file, "classic: true\n    classic_roles: ["+roles+"]"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, _ := set.Pool(poolID)
+		v, _ := p.Provider(ghName)
+		if d := v.Decide(jobClaims("github", nil), rules.Request{}, true); d.Allowed() || d.Reason == rules.DenyRule || !strings.Contains(d.Detail, "source identity") {
+			t.Errorf("%s: found %s, %q", roles, d.Reason, d.Detail)
+		}
+	}
+}
+
 // TestPoolOneIssuer: the login that a job names must not choose among rules.
 func TestPoolOneIssuer(t *testing.T) {
 	_, err := config.Parse("stint.yaml", []byte(fmt.Sprintf(poolFile, "default_role: "+one)+`      - provider: token.actions.githubusercontent.com/octo-org
