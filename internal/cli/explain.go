@@ -142,7 +142,7 @@ Exit codes: 0 allowed, 1 broken input, 2 wrong usage, 3 denied.`,
 	fl.StringArrayVar(&f.sessionPolicy, "session-policy", nil, "a session policy, in a `file`; repeatable")
 	fl.StringVar(&f.resourcePolicy, "resource-policy", "", "the policy of the resource, such as a bucket's, in a `file`")
 	fl.StringVar(&f.resourceAccount, "resource-account", "", "the `account` of the resource (default: the one in its ARN, else the session's)")
-	fl.StringArrayVar(&f.context, "context", nil, "a condition key of the request, `KEY=VALUE`, such as aws:SourceIp=192.0.2.1; repeatable")
+	fl.StringArrayVar(&f.context, "context", nil, "a condition key of the request, `KEY=VALUE`, such as aws:SourceIp=192.0.2.1 or, of a chained call, aws:PrincipalOrgID=o-a1b2c3d4e5; repeatable")
 	fl.BoolVar(&f.json, "json", false, "print it as one JSON object")
 	return c
 }
@@ -231,8 +231,11 @@ func (f *explainFlags) checkWhereFlagsGo() error {
 		return usagef("a session is given by --session, --from-role or --from; that of a token carries what the token says")("%s has no session to go with", name)
 	}
 	if name := set(map[string]bool{"--identity": len(f.identity) > 0, "--boundary": f.boundary != "", "--session-policy": len(f.sessionPolicy) > 0,
-		"--resource-policy": f.resourcePolicy != "", "--resource-account": f.resourceAccount != "", "--context": len(f.context) > 0}); name != "" && f.action == "" {
+		"--resource-policy": f.resourcePolicy != "", "--resource-account": f.resourceAccount != ""}); name != "" && f.action == "" {
 		return usagef("it says what a session may do, so name that with --action")("%s does not go without --action", name)
+	}
+	if len(f.context) > 0 && f.action == "" && !f.assumes() && f.policy == "" && f.role == "" {
+		return usagef("give the policy that is asked: --policy, --role, --chain or --action")("--context has no call to go with")
 	}
 	if name := set(map[string]bool{"--audience": f.audience != "", "--provider": f.provider != ""}); name != "" && (f.hasCaller() || f.session) {
 		return usagef("it is of a token, and there is none")("%s has no token to go with", name)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -170,11 +171,38 @@ func (w *walk) fill(call *iam.WebIdentityCall) error {
 		call.TransitiveTagKeys = append(call.TransitiveTagKeys, w.transitive...)
 		call.SourceIdentity = first(w.sourceIdentity, carried.SourceIdentity)
 	}
+	keys := w.callKeys()
+	maps.DeleteFunc(keys, func(key string, _ []string) bool {
+		return strings.HasPrefix(strings.ToLower(key), "aws:principal") // who calls with a token is no AWS principal
+	})
+	call.MoreKeys = iam.NewContext(keys)
 	call.RolesClaim = carried.Limited && (call.RoleARN == "" || slices.Contains(carried.Roles, call.RoleARN))
 	if call.Provider = first(w.provider, explain.Provider(w.trust, call.RoleARN, call.Issuer)); call.Provider == "" {
 		return usagef("name the provider with --provider, or give the role with --role")("the policy names no provider, so the role's account is not known")
 	}
 	return nil
+}
+
+// keys are the further condition keys of the requests, by --context.
+func (w *walk) keys() map[string][]string {
+	keys := map[string][]string{}
+	for _, c := range w.context {
+		key, value, _ := strings.Cut(c, "=")
+		keys[key] = append(keys[key], value)
+	}
+	return keys
+}
+
+// callKeys are those of them that a call of STS may have: what its token, its
+// parameters and its caller say stands there, and is not to be said otherwise.
+func (w *walk) callKeys() map[string][]string {
+	keys := w.keys()
+	maps.DeleteFunc(keys, func(key string, _ []string) bool {
+		key = strings.ToLower(key)
+		return !strings.HasPrefix(key, "aws:") || strings.Contains(key, "tag/") || strings.HasPrefix(key, "aws:userid") ||
+			slices.Contains([]string{"aws:tagkeys", "aws:principalarn", "aws:principalaccount", "aws:principaltype", "aws:sourceidentity", "aws:federatedprovider", "aws:username"}, key)
+	})
+	return keys
 }
 
 func tagsOf(flags []string) []iam.Tag {
@@ -209,7 +237,7 @@ func (w *walk) assume(caller explain.Caller, files policyFiles, title string, tr
 	x, session := explain.AssumeRole(trust, explain.AssumeRoleCall{
 		Caller: caller, Identity: files.fromIdentity, Boundary: files.fromBoundary, Role: target, MaxSession: most,
 		SessionName: w.sessionName, ExternalID: w.externalID, Tags: tagsOf(w.tags), Transitive: w.transitive,
-		SourceIdentity: w.sourceIdentity, Duration: w.duration, Time: w.now,
+		SourceIdentity: w.sourceIdentity, Duration: w.duration, Time: w.now, Context: w.callKeys(),
 	})
 	w.session = session
 	w.add(title, x)
@@ -221,13 +249,8 @@ func (w *walk) act(files policyFiles) error {
 	if w.action == "" {
 		return nil
 	}
-	context := map[string][]string{}
-	for _, c := range w.context {
-		key, value, _ := strings.Cut(c, "=")
-		context[key] = append(context[key], value)
-	}
 	w.add("policies of the session", explain.Action(explain.Access{
-		Session: w.session, Action: w.action, Resource: w.resource, ResourceAccount: w.resourceAccount, Context: context, Time: w.now,
+		Session: w.session, Action: w.action, Resource: w.resource, ResourceAccount: w.resourceAccount, Context: w.keys(), Time: w.now,
 		Identity: files.identity, Boundary: files.boundary, SessionPolicies: files.session, ResourcePolicy: files.resource,
 	}))
 	return nil

@@ -274,11 +274,25 @@ func absent(m *miss) *finding {
 		f.cause = "the policy expects an external id, and the call passes none"
 		f.caller = "pass the external id " + quoted(m.result.Expected)
 		f.warning = "the external id keeps others from having a service act on this account: without it they can"
-	case m.e.access:
+	case m.e.access, m.e.call == nil && !tagKey(m.result.Key), m.e.call != nil && ofAnyCall(m.result.Key):
 		f.cause = fmt.Sprintf("the request, as far as it is given, has no %s", m.result.Key)
 		f.caller = fmt.Sprintf("where the real request has it, say so with --context %s=VALUE", m.result.Key)
 	}
 	return f
+}
+
+// tagKey reports whether a key is of a tag that the call passes, or that the
+// caller or the role has: those are known.
+func tagKey(key string) bool {
+	lower := strings.ToLower(key)
+	return strings.Contains(lower, "tag/") || lower == "aws:tagkeys" || lower == "sts:transitivetagkeys"
+}
+
+// ofAnyCall reports whether AWS may have a key in a call without an AWS principal
+// too, as far as whoever explains does not know it.
+func ofAnyCall(key string) bool {
+	lower := strings.ToLower(key)
+	return strings.HasPrefix(lower, "aws:") && !strings.HasPrefix(lower, "aws:principal") && !strings.HasPrefix(lower, "aws:userid") && !tagKey(key)
 }
 
 // otherValue is what remains of texts: another value.
