@@ -36,7 +36,7 @@ func (m *migration) stick(sites []site) {
 				continue // it stands nowhere, so it cannot change
 			}
 			// Several roles may share a value: then it stays for all of them.
-			m.blocked[unit{v.Position.File, v.Span}] = fmt.Sprintf("%s keeps callers out beside it and stays in one form, so they would get in in the other: give the ids of what it names, or change both by hand", by)
+			m.blocked[unit{v.Position.File, v.Span}] = fmt.Sprintf("%s keeps callers out beside it and would do so in one form only: give the ids of what it names, or change both by hand", by)
 		}
 	}
 }
