@@ -56,7 +56,7 @@ func (f *auditFlags) printer(w io.Writer) (*recordPrinter, error) {
 		}
 		b := cloudtrail.Broker{Issuer: cfg.Issuer, Region: cfg.AWS.Region, Accounts: map[string]string{}}
 		for _, p := range cfg.Pools {
-			b.Accounts[p.ID] = p.Account
+			b.Accounts[p.ID] = p.AccountARN()
 		}
 		return newRecordPrinter(w, func(r *audit.Record) any { return cloudtrail.FromRecord(*r, b) }), nil
 	}

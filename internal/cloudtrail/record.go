@@ -12,7 +12,8 @@ import (
 type Broker struct {
 	Issuer string // its own: the iss of what it signs
 	Region string // whose STS it calls
-	// Accounts are those of its identity pools, by the pool's id.
+	// Accounts are those of its identity pools, by the pool's id, as ARNs of IAM
+	// begin there: arn:PARTITION:iam::ACCOUNT.
 	Accounts map[string]string
 }
 
@@ -70,21 +71,10 @@ func granted(e *Event, r audit.Record, b Broker, role string) {
 		// The basic flow's token: the job chooses role, name and duration at STS.
 		p.RoleSessionName, p.DurationSeconds = "", 0
 		if account := b.Accounts[g.Pool]; account != "" {
-			role = "arn:" + partition(g.Pool) + ":iam::" + account + ":role/"
+			role = account + ":role/"
 		}
 	}
 	e.UserIdentity = webIdentity(role, b.Issuer, g.Audience, subject)
-}
-
-// partition is that of a pool, by the region that its id begins with.
-func partition(pool string) string {
-	switch {
-	case strings.HasPrefix(pool, "cn-"):
-		return "aws-cn"
-	case strings.HasPrefix(pool, "us-gov-"):
-		return "aws-us-gov"
-	}
-	return "aws"
 }
 
 // outcome fills in what became of a grant.

@@ -13,7 +13,7 @@ import (
 
 const poolID = "eu-central-1:0b5f7a1e-3c1d-4c52-9f0e-1a2b3c4d5e6f"
 
-var broker = cloudtrail.Broker{Issuer: "https://stint.example.com", Region: "eu-central-1", Accounts: map[string]string{poolID: "222222222222"}}
+var broker = cloudtrail.Broker{Issuer: "https://stint.example.com", Region: "eu-central-1", Accounts: map[string]string{poolID: "arn:aws:iam::222222222222"}}
 
 func record(change func(*audit.Record)) audit.Record {
 	expires := time.Date(2026, 11, 23, 11, 39, 51, 0, time.UTC)

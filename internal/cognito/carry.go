@@ -88,7 +88,7 @@ func (c *carrier) carry() bool {
 		c.unknown(n.Position, "id", "Cognito gives it when the stack is made; name it with --pool-id %s=REGION:UUID", d.label)
 	} else {
 		region := regionOf(d.id)
-		c.scene = scene{region: region, partition: partitionOf(region)}
+		c.scene = scene{region: region, partition: config.PartitionOf(region)}
 	}
 	c.tagsOf = map[string][]*part{}
 	for _, p := range d.tags {

@@ -171,18 +171,6 @@ func regionOf(id string) string {
 	return region
 }
 
-// partitionOf is the partition of a region.
-// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
-func partitionOf(region string) string {
-	switch {
-	case strings.HasPrefix(region, "cn-"):
-		return "aws-cn"
-	case strings.HasPrefix(region, "us-gov-"):
-		return "aws-us-gov"
-	}
-	return "aws"
-}
-
 // derivedName is what a pool without a name is called in Cognito, where each
 // has one. It is taken back when the pool is imported.
 func derivedName(id string) string {

@@ -107,8 +107,7 @@ func (e *exporter) settings() {
 	if len(p.ClassicRoles) > 0 {
 		e.unfit(p.ClassicRoles[0].Pos, "let the roles' trust policies say who may buy them", "classic_roles: a token of Cognito's basic flow buys any role that trusts the pool")
 	}
-	mapped := func(v config.PoolProvider) bool { return len(v.Rules) > 0 }
-	if p.Classic && slices.ContainsFunc(p.Providers, mapped) && slices.ContainsFunc(p.Providers, func(v config.PoolProvider) bool { return !mapped(v) }) {
+	if p.Classic && p.Mapped() && slices.ContainsFunc(p.Providers, func(v config.PoolProvider) bool { return len(v.Rules) == 0 }) {
 		e.unfit(p.Pos, "make a pool of its own for the providers without rules", "classic: Cognito refuses the basic flow for all of a pool in which a provider has rules")
 	}
 	switch r := p.DefaultRole; {

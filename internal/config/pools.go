@@ -212,7 +212,7 @@ func (r *reader) checkPool(p *Pool, path string) {
 				r.failAt(v.Pos, at, "", "the provider is of the account %s, and the pool of %s", m[2], p.Account)
 			}
 		} else if v.Name = v.Provider; p.Account != "" {
-			v.ARN = "arn:" + partitionOf(p.Region) + ":iam::" + p.Account + ":oidc-provider/" + v.Name
+			v.ARN = p.AccountARN() + ":oidc-provider/" + v.Name
 		}
 		if seen[v.Name] {
 			r.failAt(v.Pos, at, "", "the provider %s stands twice", v.Name)
@@ -227,9 +227,9 @@ func (r *reader) checkPool(p *Pool, path string) {
 	}
 }
 
-// partitionOf is the partition that a region belongs to.
+// PartitionOf is the partition of AWS that a region belongs to, such as aws-cn.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
-func partitionOf(region string) string {
+func PartitionOf(region string) string {
 	switch {
 	case strings.HasPrefix(region, "cn-"):
 		return "aws-cn"
@@ -239,9 +239,21 @@ func partitionOf(region string) string {
 	return "aws"
 }
 
+// Mapped reports whether a provider of the pool has role mapping rules: the
+// basic flow is not had beside them.
+func (p *Pool) Mapped() bool {
+	return slices.ContainsFunc(p.Providers, func(v PoolProvider) bool { return len(v.Rules) > 0 })
+}
+
+// AccountARN is how the ARNs of IAM begin in the pool's account:
+// arn:PARTITION:iam::ACCOUNT.
+func (p *Pool) AccountARN() string {
+	return "arn:" + PartitionOf(p.Region) + ":iam::" + p.Account
+}
+
 // ARN is the pool's own ARN.
 func (p *Pool) ARN() string {
-	return "arn:" + partitionOf(p.Region) + ":cognito-identity:" + p.Region + ":" + p.Account + ":identitypool/" + p.ID
+	return "arn:" + PartitionOf(p.Region) + ":cognito-identity:" + p.Region + ":" + p.Account + ":identitypool/" + p.ID
 }
 
 // Label is what records and messages call the pool: its name, or its id.

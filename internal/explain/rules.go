@@ -62,7 +62,7 @@ func Pool(cfg *config.Config, set *rules.Set, id string, basic bool, payload map
 		return refused(finding{kind: NotOurs, cause: "the identity pool " + pool.Label() + " does not allow the basic (classic) flow",
 			policy: "use the enhanced flow, or write classic: true", warning: "with a token of the basic flow the job chooses among all roles that trust the pool"}), rules.Decision{}, nil
 	}
-	if basic && slices.ContainsFunc(pool.Providers, func(v config.PoolProvider) bool { return len(v.Rules) > 0 }) {
+	if basic && pool.Mapped() {
 		return refused(finding{kind: NotOurs, cause: "the identity pool " + pool.Label() + " has role mapping rules, and the basic (classic) flow, in which the job chooses its role, is not had beside them",
 			policy: "use the enhanced flow, or make a pool without rules for the basic flow"}), rules.Decision{}, nil
 	}

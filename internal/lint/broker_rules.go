@@ -48,8 +48,7 @@ func (p *pass) eachSession(f func(b brokerRule)) {
 		for _, m := range v.Rules {
 			b.rule.AWS.Roles = append(b.rule.AWS.Roles, m.Role)
 		}
-		b.anyRole = pool.Classic && len(pool.ClassicRoles) == 0 &&
-			!slices.ContainsFunc(pool.Providers, func(v config.PoolProvider) bool { return len(v.Rules) > 0 })
+		b.anyRole = pool.Classic && len(pool.ClassicRoles) == 0 && !pool.Mapped()
 		f(b)
 	})
 }

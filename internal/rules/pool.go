@@ -216,7 +216,7 @@ func (s *Set) compilePools(cfg *config.Config, problems *config.Problems) {
 	for i := range cfg.Pools {
 		c := &cfg.Pools[i]
 		p := &Pool{ID: c.ID, ARN: c.ARN(), Label: c.Label(), Classic: c.Classic, RequestsPerSecond: c.RequestsPerSecond}
-		mapped := slices.ContainsFunc(c.Providers, func(v config.PoolProvider) bool { return len(v.Rules) > 0 })
+		mapped := c.Mapped()
 		for j := range c.Providers {
 			v := &c.Providers[j]
 			t := templates{cfg, problems, fmt.Sprintf("pools[%d].providers[%d]", i, j)}
