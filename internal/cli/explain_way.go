@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -171,11 +170,7 @@ func (w *walk) fill(call *iam.WebIdentityCall) error {
 		call.TransitiveTagKeys = append(call.TransitiveTagKeys, w.transitive...)
 		call.SourceIdentity = first(w.sourceIdentity, carried.SourceIdentity)
 	}
-	keys := w.callKeys()
-	maps.DeleteFunc(keys, func(key string, _ []string) bool {
-		return strings.HasPrefix(strings.ToLower(key), "aws:principal") // who calls with a token is no AWS principal
-	})
-	call.MoreKeys = iam.NewContext(keys)
+	call.MoreKeys = explain.FurtherKeys(w.keys(), true)
 	call.RolesClaim = carried.Limited && (call.RoleARN == "" || slices.Contains(carried.Roles, call.RoleARN))
 	if call.Provider = first(w.provider, explain.Provider(w.trust, call.RoleARN, call.Issuer)); call.Provider == "" {
 		return usagef("name the provider with --provider, or give the role with --role")("the policy names no provider, so the role's account is not known")
@@ -190,18 +185,6 @@ func (w *walk) keys() map[string][]string {
 		key, value, _ := strings.Cut(c, "=")
 		keys[key] = append(keys[key], value)
 	}
-	return keys
-}
-
-// callKeys are those of them that a call of STS may have: what its token, its
-// parameters and its caller say stands there, and is not to be said otherwise.
-func (w *walk) callKeys() map[string][]string {
-	keys := w.keys()
-	maps.DeleteFunc(keys, func(key string, _ []string) bool {
-		key = strings.ToLower(key)
-		return !strings.HasPrefix(key, "aws:") || strings.Contains(key, "tag/") || strings.HasPrefix(key, "aws:userid") ||
-			slices.Contains([]string{"aws:tagkeys", "aws:principalarn", "aws:principalaccount", "aws:principaltype", "aws:sourceidentity", "aws:federatedprovider", "aws:username"}, key)
-	})
 	return keys
 }
 
@@ -237,7 +220,7 @@ func (w *walk) assume(caller explain.Caller, files policyFiles, title string, tr
 	x, session := explain.AssumeRole(trust, explain.AssumeRoleCall{
 		Caller: caller, Identity: files.fromIdentity, Boundary: files.fromBoundary, Role: target, MaxSession: most,
 		SessionName: w.sessionName, ExternalID: w.externalID, Tags: tagsOf(w.tags), Transitive: w.transitive,
-		SourceIdentity: w.sourceIdentity, Duration: w.duration, Time: w.now, Context: w.callKeys(),
+		SourceIdentity: w.sourceIdentity, Duration: w.duration, Time: w.now, Context: w.keys(),
 	})
 	w.session = session
 	w.add(title, x)

@@ -29,7 +29,7 @@ type AssumeRoleCall struct {
 	Duration       time.Duration // 0: the default, one hour
 	MaxSession     time.Duration // of the role; 0: not known
 	Time           time.Time
-	Context        map[string][]string // more condition keys of the call, such as aws:PrincipalOrgID
+	Context        map[string][]string // more condition keys of the call, such as aws:PrincipalOrgID: see FurtherKeys
 }
 
 // AssumeRole explains what the trust policy of a role, and the caller's own
@@ -131,7 +131,7 @@ func (c AssumeRoleCall) call() iam.AssumeRoleCall {
 	return iam.AssumeRoleCall{
 		Caller:  c.Caller.caller(iam.Policies{Identity: named(c.Identity), Boundary: single(c.Boundary)}),
 		RoleARN: c.Role.ARN, RoleTags: c.Role.Tags, MaxSession: c.MaxSession, RoleSessionName: c.SessionName, ExternalID: c.ExternalID,
-		Tags: c.Tags, TransitiveTagKeys: c.Transitive, SourceIdentity: c.SourceIdentity, Duration: c.Duration, Time: c.Time, MoreKeys: iam.NewContext(c.Context),
+		Tags: c.Tags, TransitiveTagKeys: c.Transitive, SourceIdentity: c.SourceIdentity, Duration: c.Duration, Time: c.Time, MoreKeys: FurtherKeys(c.Context, false),
 	}
 }
 

@@ -2,6 +2,7 @@ package explain
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -274,25 +275,34 @@ func absent(m *miss) *finding {
 		f.cause = "the policy expects an external id, and the call passes none"
 		f.caller = "pass the external id " + quoted(m.result.Expected)
 		f.warning = "the external id keeps others from having a service act on this account: without it they can"
-	case m.e.access, m.e.call == nil && !tagKey(m.result.Key), m.e.call != nil && ofAnyCall(m.result.Key):
+	case m.e.access || furtherKey(m.result.Key, m.e.call != nil):
 		f.cause = fmt.Sprintf("the request, as far as it is given, has no %s", m.result.Key)
 		f.caller = fmt.Sprintf("where the real request has it, say so with --context %s=VALUE", m.result.Key)
 	}
 	return f
 }
 
-// tagKey reports whether a key is of a tag that the call passes, or that the
-// caller or the role has: those are known.
-func tagKey(key string) bool {
-	lower := strings.ToLower(key)
-	return strings.Contains(lower, "tag/") || lower == "aws:tagkeys" || lower == "sts:transitivetagkeys"
+// saidByCall are keys that the token, the parameters or the caller of a call of
+// STS say, beside those of tags.
+var saidByCall = []string{
+	"aws:tagkeys", "aws:principalarn", "aws:principalaccount", "aws:principaltype", "aws:sourceidentity", "aws:federatedprovider", "aws:username", "aws:userid",
 }
 
-// ofAnyCall reports whether AWS may have a key in a call without an AWS principal
-// too, as far as whoever explains does not know it.
-func ofAnyCall(key string) bool {
-	lower := strings.ToLower(key)
-	return strings.HasPrefix(lower, "aws:") && !strings.HasPrefix(lower, "aws:principal") && !strings.HasPrefix(lower, "aws:userid") && !tagKey(key)
+// furtherKey reports whether a call of STS may have a key that nothing given
+// says. Who calls with a token is no AWS principal.
+func furtherKey(key string, withToken bool) bool {
+	key = strings.ToLower(key)
+	return strings.HasPrefix(key, "aws:") && !strings.Contains(key, "tag/") && !slices.Contains(saidByCall, key) &&
+		!(withToken && strings.HasPrefix(key, "aws:principal"))
+}
+
+// FurtherKeys are those of these condition keys that a call of STS may have
+// beside what its token, its parameters and its caller say: that is not to be
+// said otherwise. withToken is for a call with a web identity.
+func FurtherKeys(keys map[string][]string, withToken bool) iam.Context {
+	further := maps.Clone(keys)
+	maps.DeleteFunc(further, func(key string, _ []string) bool { return !furtherKey(key, withToken) })
+	return iam.NewContext(further)
 }
 
 // otherValue is what remains of texts: another value.

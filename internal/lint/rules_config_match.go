@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/stint-dev/stint/internal/config"
 	"github.com/stint-dev/stint/internal/source"
@@ -298,9 +299,12 @@ func (b brokerRule) deniedFor(event, ref string) bool {
 }
 
 func ruleTagMayBeAbsent(p *pass) {
-	tests := p.tagTests()
+	tests := sync.OnceValue(p.tagTests)
 	p.eachSession(func(b brokerRule) {
-		tested := tests.of(p, b)
+		if len(b.rule.AWS.Tags) == 0 {
+			return
+		}
+		tested := tests().of(p, b)
 		for _, t := range b.rule.AWS.Tags {
 			lacks := b.mayBeAbsent(t)
 			if lacks == source.No || t.Drop > 0 { // of the latter rule-tag-dropped tells
@@ -321,12 +325,12 @@ func ruleTagMayBeAbsent(p *pass) {
 // ruleTagDropped reports tags that a session may lose although a policy tests
 // them.
 func ruleTagDropped(p *pass) {
-	tests := p.tagTests()
+	tests := sync.OnceValue(p.tagTests)
 	p.eachSession(func(b brokerRule) {
 		if !slices.ContainsFunc(b.rule.AWS.Tags, func(t config.Tag) bool { return t.Drop > 0 }) {
 			return
 		}
-		tested := tests.of(p, b)
+		tested := tests().of(p, b)
 		for _, t := range b.rule.AWS.Tags {
 			if t.Drop == 0 {
 				continue

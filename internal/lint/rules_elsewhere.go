@@ -1,6 +1,8 @@
 package lint
 
 import (
+	"fmt"
+
 	"github.com/stint-dev/stint/internal/source"
 	"github.com/stint-dev/stint/internal/subject"
 )
@@ -74,13 +76,10 @@ func (a *admission) allRepositoriesElsewhere(p *pass) {
 	if !ok || !a.knownPlatform() {
 		return
 	}
-	switch a.holds(source.Yes, a.closed(a.fixesRepository)) {
-	case source.Yes:
-		p.report(a.name(), alt.text, "Name the repositories that need the role, by "+a.key(ownID(a.provider.Platform))+" or in "+a.key("sub")+".",
-			"%s %q lets in every repository of the owner", alt.claim, alt.text)
-	case source.Unknown:
-		p.unknown(a.name(), alt.text, "whether %s %q lets in every repository %s", alt.claim, alt.text, a.depends(alt.pattern))
-	}
+	p.verdict(a.holds(source.Yes, a.closed(a.fixesRepository)), a.name(), alt.text,
+		"Name the repositories that need the role, by "+a.key(ownID(a.provider.Platform))+" or in "+a.key("sub")+".",
+		fmt.Sprintf("%s %q lets in every repository of the owner", alt.claim, alt.text),
+		fmt.Sprintf("whether %s %q lets in every repository %s", alt.claim, alt.text, a.depends(alt.pattern)))
 }
 
 func (a *admission) anyRefElsewhere(p *pass) {
@@ -92,13 +91,10 @@ func (a *admission) anyRefElsewhere(p *pass) {
 	if a.provider.Platform == subject.GitHub {
 		what = "any branch, pull request and environment"
 	}
-	switch a.holds(source.Yes, a.closed(a.fixesRef)) {
-	case source.Yes:
-		p.report(a.name(), alt.text, "Test the branch or the environment too: StringEquals "+a.key("sub")+" with the whole subject.",
-			"%s %q lets in %s of the repository", alt.claim, alt.text, what)
-	case source.Unknown:
-		p.unknown(a.name(), alt.text, "whether %s %q lets in any branch %s", alt.claim, alt.text, a.depends(alt.pattern))
-	}
+	p.verdict(a.holds(source.Yes, a.closed(a.fixesRef)), a.name(), alt.text,
+		"Test the branch or the environment too: StringEquals "+a.key("sub")+" with the whole subject.",
+		fmt.Sprintf("%s %q lets in %s of the repository", alt.claim, alt.text, what),
+		fmt.Sprintf("whether %s %q lets in any branch %s", alt.claim, alt.text, a.depends(alt.pattern)))
 }
 
 func (a *admission) renameableElsewhere(p *pass) {
@@ -106,13 +102,10 @@ func (a *admission) renameableElsewhere(p *pass) {
 	if !ok {
 		return
 	}
-	switch a.holds(source.Yes, a.closed(a.fixesID)) {
-	case source.Yes:
-		p.report(a.name(), alt.text, "Test "+a.key(ownID(a.provider.Platform))+" beside it, or instead of it.",
-			"%s %q is a name, which can be given up and registered by somebody else", alt.claim, alt.text)
-	case source.Unknown:
-		p.unknown(a.name(), alt.text, "whether %s %q goes by a name only %s", alt.claim, alt.text, a.depends(alt.pattern))
-	}
+	p.verdict(a.holds(source.Yes, a.closed(a.fixesID)), a.name(), alt.text,
+		"Test "+a.key(ownID(a.provider.Platform))+" beside it, or instead of it.",
+		fmt.Sprintf("%s %q is a name, which can be given up and registered by somebody else", alt.claim, alt.text),
+		fmt.Sprintf("whether %s %q goes by a name only %s", alt.claim, alt.text, a.depends(alt.pattern)))
 }
 
 // ownID is the claim with the id of a job's repository.
