@@ -46,16 +46,7 @@ type STSError struct {
 	Message string
 }
 
-func (e *STSError) Error() string {
-	s := fmt.Sprintf("AWS STS answered %d", e.Status)
-	if e.Code != "" {
-		s += " " + e.Code
-	}
-	if e.Message != "" {
-		s += ": " + e.Message
-	}
-	return s
-}
+func (e *STSError) Error() string { return answered("AWS STS", e.Status, e.Code, e.Message) }
 
 // classifyHop makes this package's errors of the SDK's.
 func classifyHop(err error) error {

@@ -101,16 +101,19 @@ type BrokerError struct {
 	Message string
 }
 
-func (e *BrokerError) Error() string {
-	s := "the broker answered"
-	if e.Status != 0 {
-		s += fmt.Sprintf(" %d", e.Status)
+func (e *BrokerError) Error() string { return answered("the broker", e.Status, e.Code, e.Message) }
+
+// answered says what somebody answered, as far as it is known.
+func answered(who string, status int, code, message string) string {
+	s := who + " answered"
+	if status != 0 {
+		s += fmt.Sprintf(" %d", status)
 	}
-	if e.Code != "" {
-		s += " " + e.Code
+	if code != "" {
+		s += " " + code
 	}
-	if e.Message != "" {
-		s += ": " + e.Message
+	if message != "" {
+		s += ": " + message
 	}
 	return s
 }

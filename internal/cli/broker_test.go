@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -286,18 +285,23 @@ func BenchmarkExchange(b *testing.B) {
 	}
 }
 
-func benchmarkExchange(b *testing.B, parallelism int) {
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+// benchLocal is a broker that runs, with a token of a job that is known to it. A
+// nil configuration is the example's.
+func benchLocal(b *testing.B, cfg *config.Config) (*local, string) {
+	b.Helper()
 	s, err := readSetup("", nil, "")
 	if err != nil {
 		b.Fatal(err)
 	}
-	s.now, s.log = time.Now, log
+	if cfg != nil {
+		s.config = cfg
+	}
+	s.now, s.log = time.Now, slog.New(slog.NewTextHandler(io.Discard, nil))
 	l, err := startLocal(b.Context(), s)
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer func() { err = errors.Join(err, l.Close()) }()
+	b.Cleanup(func() { _ = l.Close() })
 	job, err := l.github.AddJob(github.Job{Environment: "prod"})
 	if err != nil {
 		b.Fatal(err)
@@ -306,6 +310,11 @@ func benchmarkExchange(b *testing.B, parallelism int) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	return l, token
+}
+
+func benchmarkExchange(b *testing.B, parallelism int) {
+	l, token := benchLocal(b, nil)
 	form := url.Values{
 		"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"}, "subject_token": {token},
 		"subject_token_type": {"urn:ietf:params:oauth:token-type:jwt"},

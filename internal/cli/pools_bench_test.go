@@ -2,16 +2,12 @@ package cli
 
 import (
 	"encoding/json"
-	"errors"
 	"io"
-	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stint-dev/stint/internal/config"
-	"github.com/stint-dev/stint/internal/emulator/github"
 )
 
 const benchPool = `issuer: https://stint.example.com
@@ -28,28 +24,11 @@ pools:
 // token and finds its identity; GetOpenIdToken also decides, records durably
 // twice, and signs. Cognito's own quota is 25 of the former in a second.
 func BenchmarkPool(b *testing.B) {
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	s, err := readSetup("", nil, "")
+	cfg, err := config.Parse("stint.yaml", []byte(benchPool))
 	if err != nil {
 		b.Fatal(err)
 	}
-	if s.config, err = config.Parse("stint.yaml", []byte(benchPool)); err != nil {
-		b.Fatal(err)
-	}
-	s.now, s.log = time.Now, log
-	l, err := startLocal(b.Context(), s)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer func() { err = errors.Join(err, l.Close()) }()
-	job, err := l.github.AddJob(github.Job{Environment: "prod"})
-	if err != nil {
-		b.Fatal(err)
-	}
-	token, err := l.github.InsecureSign(l.github.Payload(job, l.audience), nil)
-	if err != nil {
-		b.Fatal(err)
-	}
+	l, token := benchLocal(b, cfg)
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 128}}
 	ask := func(operation, body string) string {
 		r, err := http.NewRequest(http.MethodPost, l.brokerURL+"/aws/cognito-identity", strings.NewReader(body))
