@@ -15,6 +15,11 @@ import (
 	"github.com/stint-dev/stint/internal/source"
 )
 
+const (
+	maxFile     = 5 << 20 // bytes of a document
+	maxReported = 50      // errors
+)
+
 // Error says what is wrong with a file of roles, and where.
 type Error struct {
 	File         string

@@ -20,7 +20,7 @@ const (
 	maxTagValue       = 256
 )
 
-// Role is one IAM role. Load and LoadFS make roles whose ARN is valid and
+// Role is one IAM role. Parse and FromInventory make roles whose ARN is valid and
 // whose trust policy is parsed.
 type Role struct {
 	ARN       string

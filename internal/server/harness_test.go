@@ -23,6 +23,7 @@ import (
 	"github.com/stint-dev/stint/internal/emulator/github"
 	"github.com/stint-dev/stint/internal/exchange"
 	"github.com/stint-dev/stint/internal/identity"
+	"github.com/stint-dev/stint/internal/inventory"
 	"github.com/stint-dev/stint/internal/mint"
 	"github.com/stint-dev/stint/internal/roles"
 	"github.com/stint-dev/stint/internal/rules"
@@ -134,11 +135,11 @@ func newHarness(t *testing.T, options ...option) *harness {
 	must(t, err)
 
 	if hc.aws == nil {
-		files, names := fstest.MapFS{"role.json": {Data: []byte(trustPolicy)}}, []string{"role.json"}
+		files := fstest.MapFS{"role.json": {Data: []byte(trustPolicy)}}
 		for name, text := range hc.roles {
-			files[name], names = &fstest.MapFile{Data: []byte(text)}, append(names, name)
+			files[name] = &fstest.MapFile{Data: []byte(text)}
 		}
-		set, err := roles.LoadFS(files, names...)
+		set, _, err := roles.FromInventory(inventory.LoadFS(files), "")
 		must(t, err)
 		hc.aws, err = awssts.New(awssts.Config{
 			Roles: set, Now: h.clock, Rand: rand.Reader, Log: log,

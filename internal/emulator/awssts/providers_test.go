@@ -18,6 +18,7 @@ import (
 
 	"github.com/stint-dev/stint/internal/emulator/awssts"
 	"github.com/stint-dev/stint/internal/emulator/github"
+	"github.com/stint-dev/stint/internal/inventory"
 	"github.com/stint-dev/stint/internal/roles"
 )
 
@@ -29,7 +30,7 @@ func withRoles(t *testing.T, statements map[string]string) func(*awssts.Config) 
 	for arn, statement := range statements {
 		fsys[url.PathEscape(arn)+".json"] = &fstest.MapFile{Data: []byte(roleJSON(arn, `{"Version":"2012-10-17","Statement":[`+statement+`]}`, ""))}
 	}
-	set, err := roles.LoadFS(fsys)
+	set, _, err := roles.FromInventory(inventory.LoadFS(fsys), "")
 	if err != nil {
 		t.Fatal(err)
 	}

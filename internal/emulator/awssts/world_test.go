@@ -26,6 +26,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/stint-dev/stint/internal/emulator/awssts"
+	"github.com/stint-dev/stint/internal/inventory"
 	"github.com/stint-dev/stint/internal/roles"
 )
 
@@ -165,7 +166,7 @@ func (w *world) config() awssts.Config {
 	for name, data := range testRoles {
 		fsys[name+".json"] = &fstest.MapFile{Data: []byte(data)}
 	}
-	set, err := roles.LoadFS(fsys)
+	set, _, err := roles.FromInventory(inventory.LoadFS(fsys), "")
 	if err != nil {
 		w.Fatal(err)
 	}
