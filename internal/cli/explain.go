@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stint-dev/stint/internal/config"
 	"github.com/stint-dev/stint/internal/explain"
 )
 
@@ -202,16 +203,13 @@ func (f *explainFlags) check() error {
 		return usagef("write it as arn:aws:iam::ACCOUNT:role/NAME, arn:aws:sts::ACCOUNT:assumed-role/NAME/SESSION or arn:aws:iam::ACCOUNT:user/NAME")(
 			"expected the ARN of a role, a session or a user, found %q", printable(f.from))
 	}
-	if f.resourceAccount != "" && !accountID.MatchString(f.resourceAccount) {
+	if f.resourceAccount != "" && !config.ValidAccount(f.resourceAccount) {
 		return usagef("an account is twelve digits")("expected an account, found %q", printable(f.resourceAccount))
 	}
 	return f.checkWhereFlagsGo()
 }
 
-var (
-	callerARN = regexp.MustCompile(`^arn:[a-z-]+:(iam::\d{12}:(role|user)/.+|sts::\d{12}:assumed-role/[^/]+/.+)$`)
-	accountID = regexp.MustCompile(`^\d{12}$`)
-)
+var callerARN = regexp.MustCompile(`^arn:[a-z-]+:(iam::\d{12}:(role|user)/.+|sts::\d{12}:assumed-role/[^/]+/.+)$`)
 
 // checkWhereFlagsGo refuses flags that would have no effect.
 func (f *explainFlags) checkWhereFlagsGo() error {

@@ -132,13 +132,13 @@ func (f *importCognitoFlags) options() (cognito.Options, error) {
 	if f.json && f.merge != "" {
 		return o, usagef("leave one of them out")("--merge prints a stint.yaml, not JSON")
 	}
-	if f.account != "" && !cognito.ValidAccount(f.account) {
+	if f.account != "" && !config.ValidAccount(f.account) {
 		return o, usagef("write it as --account 111111111111")("--account: expected twelve digits, found %q", f.account)
 	}
 	taken := map[string]string{}
 	for _, s := range f.ids {
 		resource, id, ok := strings.Cut(s, "=")
-		if !ok || resource == "" || !cognito.ValidID(id) {
+		if !ok || resource == "" || !config.ValidPoolID(id) {
 			return o, usagef("write it as --pool-id Pool=eu-central-1:0b5f7a1e-3c1d-4c52-9f0e-1a2b3c4d5e6f")("--pool-id: expected LOGICALID=REGION:UUID, found %q", s)
 		}
 		if other, twice := taken[id]; twice && other != resource {

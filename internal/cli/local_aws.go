@@ -59,7 +59,7 @@ func (a *emulatedAWS) Close() error {
 
 // into reads what the flags name.
 func (f *awsFlagsOfDev) into(s *setup) error {
-	if !accountID.MatchString(f.account) {
+	if !config.ValidAccount(f.account) {
 		return usagef("an account is twelve digits")("--account: expected an account, found %q", printable(f.account))
 	}
 	var err error
@@ -105,7 +105,7 @@ func parseBucket(text, account string) (s3.Bucket, error) {
 		key, value, ok := strings.Cut(part, "=")
 		switch {
 		case part == "":
-		case ok && key == "account" && accountID.MatchString(value):
+		case ok && key == "account" && config.ValidAccount(value):
 			b.AccountID = value
 		case ok && key == "tag":
 			name, text, ok := strings.Cut(value, ":")

@@ -121,7 +121,7 @@ func (c *carrier) account(list *source.Node) {
 	for _, item := range list.List() {
 		s, open := c.d.pool.resolve(item.Text, c.scene)
 		m := providerARN.FindStringSubmatch(s)
-		if m == nil || len(open) > 0 || !ValidAccount(m[2]) {
+		if m == nil || len(open) > 0 || !config.ValidAccount(m[2]) {
 			continue
 		}
 		if c.scene.account == "" {
@@ -148,7 +148,7 @@ func (c *carrier) name(n *source.Node) {
 	case len(open) > 0:
 		c.reader.note(FillIn, c.d.label, v.Position, "add name: to the pool", "its name is not known: %.100s", v)
 	case s == derivedName(c.d.id):
-	case poolName.MatchString(s):
+	case config.ValidPoolName(s):
 		c.out.Name = s
 	default:
 		c.note(v.Position, "add a name: of letters, digits, _, . and -", "the name %.150q", s)
@@ -275,7 +275,7 @@ func (c *carrier) providers() {
 			continue
 		}
 		seen[name] = true
-		if !providerName.MatchString(name) {
+		if !config.ValidProvider(name) {
 			c.lost[name] = true
 			c.note(item.Position, "give the issuer a URL of lower case letters, digits, dots and a path", "the provider %.200q", name)
 			continue

@@ -149,21 +149,11 @@ type Note struct {
 	Position source.Position `json:"position,omitzero"`
 }
 
-// What stint.yaml takes.
+// What the files hold; what stint.yaml takes, config says.
 var (
-	poolID       = regexp.MustCompile(`^([a-z]{2,}(?:-[a-z0-9]+)+-[0-9]+):[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
-	poolName     = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$`)
-	accountID    = regexp.MustCompile(`^[0-9]{12}$`)
-	providerName = regexp.MustCompile(`^[a-z0-9.-]+(?:/[A-Za-z0-9_./-]+)?$`)
-	providerARN  = regexp.MustCompile(`^arn:([^:]*):iam::([^:]*):oidc-provider/(.+)$`)
-	tagKey       = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]{1,128}$`)
+	providerARN = regexp.MustCompile(`^arn:([^:]*):iam::([^:]*):oidc-provider/(.+)$`)
+	tagKey      = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]{1,128}$`)
 )
-
-// ValidID reports whether a text is an IdentityPoolId, REGION:UUID.
-func ValidID(id string) bool { return poolID.MatchString(id) }
-
-// ValidAccount reports whether a text is the number of an AWS account.
-func ValidAccount(account string) bool { return accountID.MatchString(account) }
 
 // regionOf is the region of an IdentityPoolId.
 func regionOf(id string) string {

@@ -188,7 +188,7 @@ func keys(n *source.Node) string {
 func (r *reader) identityPool(p *part) {
 	id := p.node.Get("IdentityPoolId")
 	s, ok := id.Text.Known()
-	if id.Kind != source.KindString || !ok || !ValidID(s) {
+	if id.Kind != source.KindString || !ok || !config.ValidPoolID(s) {
 		r.problem(id.Position, "IdentityPoolId: expected an id such as eu-central-1:0b5f7a1e-3c1d-4c52-9f0e-1a2b3c4d5e6f, found %.100s", id)
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/stint-dev/stint/internal/config"
 	"github.com/stint-dev/stint/internal/source"
 	"github.com/stint-dev/stint/internal/source/cloudformation"
 )
@@ -86,7 +87,7 @@ func (r *reader) joined(p *part, res *source.Resource) *draft {
 		r.problem(res.Position, "%s: no IdentityPoolId says which pool this belongs to", res.Address)
 		return nil
 	}
-	if s, ok := id.Text.Known(); ok && ValidID(s) {
+	if s, ok := id.Text.Known(); ok && config.ValidPoolID(s) {
 		return r.draft(s, s, s)
 	}
 	if parts := id.Text.Parts; len(parts) == 1 && (parts[0].Attribute == "Ref" || parts[0].Attribute == "Id") {

@@ -132,14 +132,14 @@ func (r *reader) pool(n ast.Node, path string) Pool {
 		},
 		"name": func(n ast.Node) {
 			t, ok := r.text(n, path+".name")
-			if ok && !poolName.MatchString(t.Value) {
+			if ok && !ValidPoolName(t.Value) {
 				r.fail(n, path+".name", "", "expected a name of letters, digits, _, . and -, at most 128 characters, found %q", t.Value)
 			}
 			p.Name = t.Value
 		},
 		"account": func(n ast.Node) {
 			t, ok := r.text(n, path+".account")
-			if ok && !accountID.MatchString(t.Value) {
+			if ok && !ValidAccount(t.Value) {
 				r.fail(n, path+".account", `quote it, as in account: "111111111111"`, "expected an account of twelve digits, found %q", t.Value)
 			}
 			p.Account = t.Value
@@ -239,6 +239,19 @@ func PartitionOf(region string) string {
 	return "aws"
 }
 
+// ValidPoolID reports whether a text is an IdentityPoolId, REGION:UUID.
+func ValidPoolID(id string) bool { return poolID.MatchString(id) }
+
+// ValidPoolName reports whether a text can be the name of a pool.
+func ValidPoolName(name string) bool { return poolName.MatchString(name) }
+
+// ValidProvider reports whether a text is the name of a provider in IAM: its URL
+// without https://.
+func ValidProvider(name string) bool { return providerName.MatchString(name) }
+
+// ValidAccount reports whether a text is the number of an AWS account.
+func ValidAccount(account string) bool { return accountID.MatchString(account) }
+
 // Mapped reports whether a provider of the pool has role mapping rules: the
 // basic flow is not had beside them.
 func (p *Pool) Mapped() bool {
@@ -268,7 +281,7 @@ func (r *reader) poolProvider(n ast.Node, path string) PoolProvider {
 			if m := providerARN.FindStringSubmatch(name); m != nil {
 				name = m[3]
 			}
-			if v.Pos = pos(n); ok && !providerName.MatchString(name) {
+			if v.Pos = pos(n); ok && !ValidProvider(name) {
 				r.fail(n, path+".provider", "write its URL without https://, such as token.actions.githubusercontent.com, or its ARN", "expected a provider, found %q", t.Value)
 			}
 			v.Provider = t.Value
